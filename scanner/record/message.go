@@ -1,0 +1,64 @@
+package record
+
+import (
+	"cmreach/scanner"
+	"net/netip"
+	"time"
+)
+
+// Schema is the version of the stream and of the JSON document.
+const Schema = "cmreach/1"
+
+// Header opens a record: what was asked for, and how.
+type Header struct {
+	Schema   string                 `json:"schema"`
+	Version  string                 `json:"version"` // of cmreach
+	Started  time.Time              `json:"started"`
+	Scanner  string                 `json:"scanner"` // host name of the machine that ran the check
+	Vantage  scanner.Role           `json:"vantage"`
+	Site     string                 `json:"site,omitempty"` // site code
+	Profiles []string               `json:"profiles"`
+	Rows     []*scanner.Requirement `json:"rows"`
+	Targets  int                    `json:"targets"` // planned
+	Engine   string                 `json:"engine"`  // "connect", "raw"
+	Depth    string                 `json:"depth"`
+	Rate     string                 `json:"rate"`
+	Timeout  time.Duration          `json:"timeout"` // nanoseconds
+	Rounds   int                    `json:"rounds"`
+	Notes    []string               `json:"notes,omitempty"` // what this machine or this engine could not do
+}
+
+// Path says that a row applies to an address of a host.
+type Path struct {
+	Host        string     `json:"host"`
+	Addr        netip.Addr `json:"addr"`
+	Requirement string     `json:"requirement"`
+}
+
+// Observation is one observation of a host.
+type Observation struct {
+	Host string     `json:"host"`
+	Addr netip.Addr `json:"addr"`
+	scanner.Observation
+}
+
+// Progress is how far the run is. It carries no evidence.
+type Progress struct {
+	At      time.Time `json:"at"`
+	Hosts   int       `json:"hosts"`   // finished
+	Planned int       `json:"planned"` // hosts in the plan
+	Packets uint64    `json:"packets"`
+}
+
+// End closes a record that is whole.
+type End struct {
+	Finished    time.Time `json:"finished"`
+	Interrupted bool      `json:"interrupted,omitempty"`
+	Hosts       int       `json:"hosts"`   // finished and recorded
+	Planned     int       `json:"planned"` // hosts that the plan has
+	Packets     uint64    `json:"packets"` // sent by the sweep
+	Loss        float64   `json:"loss"`    // estimated share of lost round trips, 0 to 1
+	Doubt       float64   `json:"doubt"`   // expected number of falsely silent paths
+	Exit        int       `json:"exit"`    // the exit code of the run
+	Err         string    `json:"err,omitempty"`
+}

@@ -1,0 +1,106 @@
+package scanner
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Shot is one packet, or one attempt to connect, that the sweep sends.
+type Shot struct {
+	Key      uint64 // chosen by the engine, given back in the Reply
+	Addr     netip.Addr
+	Protocol Protocol
+	Port     uint16
+	HopLimit uint8         // 0: the system's default
+	Payload  []byte        // UDP: what to send
+	Wait     time.Duration // after this the shot counts as silent and its resources may be freed
+}
+
+// Reply is what came back for a Shot. There is none for silence.
+type Reply struct {
+	Key     uint64
+	Outcome Outcome // Answered, Refused, Rejected, Expired or LocalError
+	From    netip.Addr
+	TTL     uint8 // of the answer on arrival; 0: not visible
+	ICMP    ICMPError
+	At      time.Time
+	Sent    time.Time // when the packet left; zero: unknown, the engine uses its own time
+	Payload []byte    // UDP: what was answered
+	Err     string    // for LocalError: what this machine could not do
+	// Temporary says that a LocalError may pass (no buffer, no descriptor): the
+	// engine tries again, and does not count the try.
+	Temporary bool
+}
+
+// Sweeper is the seam between the engine and the network for single packets.
+// Send and Receive are called from two goroutines, each from one.
+type Sweeper interface {
+	// Send starts the shots and returns how many it took. Fewer than all, with
+	// a nil error, means that there is no room now: the engine offers the rest
+	// again. An error ends the run.
+	Send(shots []Shot) (int, error)
+	// Receive waits for replies and fills the slice. It returns when at least
+	// one is there or ctx is done (then with ctx's error). A reply with an
+	// unknown or outdated key is ignored by the engine.
+	Receive(ctx context.Context, replies []Reply) (int, error)
+}
+
+// Dialer opens connections for conversations.
+type Dialer interface {
+	// DialTCP connects. When it does not succeed the Reply says how it ended
+	// (Outcome Silent when ctx ran out) and the connection is nil; on success
+	// the Outcome is Answered. Key is not used.
+	DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, Reply)
+}
+
+// Resolver finds the addresses of a name. *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Probe is a conversation as a value. Exactly one of Talk and Decode is set:
+// TCP probes talk, UDP probes give a request that the sweep sends and decode
+// what is answered.
+type Probe struct {
+	Name string
+	// Doc says what it sends, proves, cannot prove and needs; the first line
+	// is a summary.
+	Doc      string
+	Protocol Protocol
+	// Talk holds the conversation. It obeys ctx, closes what it opened, and
+	// never returns an error: failure is evidence.
+	Talk func(ctx context.Context, c Call) Result
+	// Request is the datagram to send.
+	Request func() []byte
+	// Decode says what the answer to Request was.
+	Decode func(answer []byte) Result
+}
+
+// Call is what a conversation is given.
+type Call struct {
+	Host  string         // the name that was asked for
+	To    netip.AddrPort // where to connect
+	Depth Assurance      // how far to prove; AssuranceProtocol asks for no identity
+	Site  string         // site code, empty when not known
+	// Dial opens a connection to To. Each call opens a new one.
+	Dial func(ctx context.Context) (net.Conn, Reply)
+}
+
+// Result is what a conversation saw. The engine adds when, where and how often.
+type Result struct {
+	Outcome          Outcome // Spoke, Foreign, Mute, Cut, Garbled; or the Reply's when no connection came about
+	Reply            Reply   // of the Dial that failed
+	Err              string
+	Proof            Assurance
+	NeedsCredentials bool
+	Identity         Identity
+	Details          []Detail
+	Reveals          []Endpoint // in the order in which they should be tried
+}
+
+// Detail appends a fact.
+func (r *Result) Detail(key, value string) {
+	r.Details = append(r.Details, Detail{Key: key, Value: value})
+}
