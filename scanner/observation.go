@@ -12,6 +12,8 @@ type Observation struct {
 	Protocol Protocol `json:"protocol,omitempty"`
 	Port     uint16   `json:"port,omitempty"`
 	Probe    string   `json:"probe,omitempty"`
+	// Via is the port whose conversation led to this one; 0 for a row's own port.
+	Via uint16 `json:"via,omitempty"`
 	// HopLimit is the TTL or hop limit that was set on the packet to find out
 	// how far it gets; 0 for an ordinary packet.
 	HopLimit uint8 `json:"hop_limit,omitempty"`

@@ -1,0 +1,73 @@
+package scanner
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Config is how a run is done. Sweeper, Dialer, Resolver and Probes must be
+// set; the zero value of everything else stands for its default.
+type Config struct {
+	Sweeper  Sweeper
+	Dialer   Dialer
+	Resolver Resolver
+	Network  string           // "ip" (default), "ip4" or "ip6": which addresses of a name are checked
+	Probes   map[string]Probe // by the word that requirements use
+
+	Depth Assurance // how far to prove; AssurancePortOpen holds no conversation. Default AssuranceIdentity
+	Site  string    // site code, for the probes that can compare it
+
+	Rate     float64       // packets a second; 0: as fast as the Sweeper takes them
+	Timeout  time.Duration // how long one packet's answer is waited for. Default 1 s
+	Rounds   int           // packets to a silent path at the most. Default 6
+	Talk     time.Duration // how long one conversation may last. Default 8 s
+	Window   int           // hosts in flight. Default 4096
+	Talks    int           // conversations at once. Default 64 for each CPU
+	HostTalk int           // conversations with one host at once. Default 2
+	Revealed int           // ports followed for one host, of those that a conversation reveals. Default 16
+	Traces   int           // silent paths to locate hop by hop, for each subnet and port. Default 2; negative: none
+}
+
+// minTries is how often a silent path is asked at the least: with fewer, the
+// loss of the run cannot be told from the silence of the path.
+const minTries = 3
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Sweeper == nil || c.Dialer == nil || c.Resolver == nil {
+		return c, fmt.Errorf("scanner: sweeper, dialer and resolver must be set")
+	}
+	setDefault(&c.Network, "ip")
+	setDefault(&c.Depth, AssuranceIdentity)
+	setDefault(&c.Timeout, time.Second)
+	setDefault(&c.Rounds, 6)
+	setDefault(&c.Talk, 8*time.Second)
+	setDefault(&c.Window, 4096)
+	setDefault(&c.Talks, 64*runtime.NumCPU())
+	setDefault(&c.HostTalk, 2)
+	setDefault(&c.Revealed, 16)
+	setDefault(&c.Traces, 2)
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Event is what a run yields: exactly one field is set.
+type Event struct {
+	Host     *Host     // a host with all its observations; it is final
+	Progress *Progress // how far the run is
+	Err      error     // why the run ended before its plan did; the last event
+}
+
+// Progress is how far a run is. It may be ignored.
+type Progress struct {
+	Hosts   int    // finished
+	Flight  int    // hosts being checked
+	Packets uint64 // sent by the sweep
+	Stats   Stats
+}

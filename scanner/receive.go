@@ -1,0 +1,197 @@
+package scanner
+
+import (
+	"container/heap"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// maxLocal is how often a temporary failure of this machine is waited out.
+const maxLocal = 20
+
+type traceKey struct {
+	net netip.Prefix
+	suspect
+}
+
+// receive matches replies with the tasks that they answer.
+func (e *engine) receive(rs []Reply) {
+	for _, r := range rs {
+		t := e.flight[r.Key]
+		if t == nil || t.done {
+			continue
+		}
+		if r.Outcome == LocalError && r.Temporary && t.local < maxLocal {
+			e.postpone(t, r.Key)
+			continue
+		}
+		e.answered(t, r)
+	}
+}
+
+// postpone asks again a little later, without counting the try: the packet
+// never left.
+func (e *engine) postpone(t *task, key uint64) {
+	delete(e.flight, key)
+	if t.keys[len(t.keys)-1] != key {
+		return // a later shot is under way
+	}
+	t.local++
+	t.tries--
+	pause := min(time.Second, time.Duration(t.local)*20*time.Millisecond)
+	heap.Push(&e.due, deadline{at: time.Now().Add(pause), task: t, key: key, resend: true})
+	t.keys[len(t.keys)-1] = 0 // its own deadline no longer counts
+}
+
+// answered ends a task.
+func (e *engine) answered(t *task, r Reply) {
+	if r.Outcome == Answered && t.trace == nil {
+		e.stats.Answered++
+		e.stats.Tries += t.tries
+	}
+	o := Observation{Outcome: r.Outcome, From: r.From, TTL: r.TTL, ICMP: r.ICMP, Err: r.Err}
+	sent := t.last
+	if !r.Sent.IsZero() {
+		sent = r.Sent
+	}
+	if !r.At.IsZero() && r.At.After(sent) {
+		o.Took = r.At.Sub(sent)
+	}
+	if t.proto == UDP && r.Outcome == Answered {
+		e.decode(t, r)
+	}
+	e.finish(t, o)
+}
+
+// decode lets the probes of a UDP endpoint say what its answer was.
+func (e *engine) decode(t *task, r Reply) {
+	for _, name := range t.probes {
+		probe := e.cfg.Probes[name]
+		if probe.Decode == nil {
+			continue
+		}
+		res := probe.Decode(r.Payload)
+		o := observe(res)
+		o.Protocol, o.Port, o.Via, o.Probe = UDP, t.port, t.via, name
+		o.Sent, o.Tries, o.From = t.last, t.tries, r.From
+		t.host.Observations = append(t.host.Observations, o)
+	}
+}
+
+// finish records how a task ended and what follows from it.
+func (e *engine) finish(t *task, o Observation) {
+	for _, k := range t.keys {
+		delete(e.flight, k)
+	}
+	t.keys = nil
+	t.done = true
+	t.observe(o)
+	h := t.host
+	h.open--
+	if t.trace != nil {
+		if hop := t.trace.next(t.hop, o.Outcome); hop != 0 {
+			e.step(h, t.trace, suspect{t.proto, t.port}, hop)
+		}
+		e.settle(h)
+		return
+	}
+	if o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen {
+		for _, name := range t.probes {
+			if p, ok := e.cfg.Probes[name]; ok && p.Talk != nil {
+				e.enqueue(job{host: h, port: t.port, via: t.via, probe: p})
+			}
+		}
+	}
+	if !e.willTalk(t, o) {
+		for _, name := range t.probes {
+			e.follow(h, t.port, name, nil)
+		}
+	}
+	e.settle(h)
+}
+
+// willTalk reports whether a conversation follows that may reveal endpoints.
+func (e *engine) willTalk(t *task, o Observation) bool {
+	return o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen
+}
+
+// follow adds the endpoints of the rows whose ports the conversation on port
+// was to name: those that it revealed, and the fixed ones beside them.
+func (e *engine) follow(h *hostRun, port uint16, probe string, revealed []Endpoint) {
+	key := viaKey{port, probe}
+	if h.via[key] {
+		return
+	}
+	for _, row := range h.Rows {
+		if row.Via != port || row.ViaProbe != probe {
+			continue
+		}
+		h.via[key] = true
+		for i, ep := range revealed {
+			if i < e.cfg.Revealed {
+				e.sweepToo(h, ep.Protocol, ep.Port, port, ep.Probe)
+			}
+		}
+		for _, p := range row.Extra {
+			e.sweepToo(h, TCP, p, port, row.Probe)
+		}
+	}
+}
+
+func (e *engine) sweepToo(h *hostRun, proto Protocol, port, via uint16, probe string) {
+	if t := h.add(proto, port, via, probe); t != nil {
+		e.lanes.push(0, t)
+	}
+}
+
+// settle closes a host when nothing of it is open any more, after the traces
+// that explain what was seen.
+func (e *engine) settle(h *hostRun) {
+	if h.open > 0 {
+		return
+	}
+	if !h.traced && e.cfg.Traces >= 0 {
+		h.traced = true
+		for _, s := range suspects(h.Host, e.mayTrace) {
+			e.step(h, &trace{}, s, 1)
+		}
+		if h.open > 0 {
+			return
+		}
+	}
+	e.running--
+	e.finished++
+	e.outbox = append(e.outbox, Event{Host: h.Host})
+}
+
+// mayTrace keeps the account of the traces of silent endpoints.
+func (e *engine) mayTrace(net netip.Prefix, s suspect) bool {
+	k := traceKey{net, s}
+	if e.traces[k] >= e.cfg.Traces {
+		return false
+	}
+	e.traces[k]++
+	return true
+}
+
+// step sends the packet of a trace that may pass hop-1 routers.
+func (e *engine) step(h *hostRun, tr *trace, s suspect, hop uint8) {
+	h.open++
+	e.lanes.push(retryLane, &task{host: h, proto: s.proto, port: s.port, trace: tr, hop: hop})
+}
+
+// observe turns a conversation's result into an observation.
+func observe(r Result) Observation {
+	o := Observation{
+		Outcome: r.Outcome, Err: r.Err, Proof: r.Proof, NeedsCredentials: r.NeedsCredentials,
+		Identity: r.Identity, Details: slices.Clone(r.Details),
+	}
+	if r.Reply.Outcome != OutcomeUnknown {
+		o.From, o.TTL, o.ICMP = r.Reply.From, r.Reply.TTL, r.Reply.ICMP
+		if o.Err == "" {
+			o.Err = r.Reply.Err
+		}
+	}
+	return o
+}

@@ -1,0 +1,196 @@
+package scanner
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// probeThat makes a TCP probe of a function.
+func probeThat(name string, talk func(ctx context.Context, c Call) Result) Probe {
+	return Probe{Name: name, Protocol: TCP, Talk: talk}
+}
+
+func spoke(context.Context, Call) Result { return Result{Outcome: Spoke, Proof: AssuranceProtocol} }
+
+func TestRevealedPortsAreFollowedAfterTheMapper(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	var mapped, bound time.Time
+	cfg.Probes = map[string]Probe{
+		"rpc": probeThat("rpc", func(ctx context.Context, c Call) Result {
+			conn, _ := c.Dial(ctx)
+			defer conn.Close()
+			time.Sleep(50 * time.Millisecond)
+			mapped = time.Now()
+			r := Result{Outcome: Spoke}
+			for p := range uint16(40) {
+				r.Reveals = append(r.Reveals, Endpoint{Protocol: TCP, Port: 49664 + p, Probe: "rpc-bind"})
+			}
+			return r
+		}),
+		"rpc-bind": probeThat("rpc-bind", func(ctx context.Context, c Call) Result {
+			if bound.IsZero() {
+				bound = time.Now()
+			}
+			return spoke(ctx, c)
+		}),
+	}
+	hosts, _, _ := collect(t, cfg, targets(1, rowEPM, rowDyn))
+	h := hosts[0]
+	only(t, h, TCP, 135, "rpc") // two rows, one conversation
+	named := 0
+	for _, o := range h.Observations {
+		if o.Via == 135 && o.Sweep() && o.Port != 24158 {
+			named++
+		}
+	}
+	if named != 16 {
+		t.Errorf("%d ports followed, the limit is 16", named)
+	}
+	if o := only(t, h, TCP, 24158, "rpc-bind"); o.Via != 135 {
+		t.Errorf("the fixed port: %+v", o)
+	}
+	if !bound.After(mapped) {
+		t.Errorf("bound at %s, before the mapper was asked at %s", bound, mapped)
+	}
+}
+
+func TestFixedPortIsTriedWithoutAMapper(t *testing.T) {
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		return Reply{Outcome: Answered}, time.Millisecond, s.Port != 135
+	})
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"rpc": probeThat("rpc", spoke), "rpc-bind": probeThat("rpc-bind", spoke)}
+	hosts, _, _ := collect(t, cfg, targets(1, rowDyn))
+	if o := only(t, hosts[0], TCP, 24158, "rpc-bind"); o.Outcome != Spoke {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestConversationLimits(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Talks, cfg.HostTalk = 5, 1
+	perHost, most := map[string]int{}, 0
+	slow := func(ctx context.Context, c Call) Result {
+		f.mu.Lock()
+		perHost[c.Host]++
+		most = max(most, perHost[c.Host])
+		f.mu.Unlock()
+		conn, _ := c.Dial(ctx)
+		time.Sleep(100 * time.Millisecond)
+		conn.Close()
+		f.mu.Lock()
+		perHost[c.Host]--
+		f.mu.Unlock()
+		return Result{Outcome: Spoke}
+	}
+	cfg.Probes = map[string]Probe{"smb": probeThat("smb", slow), "rpc": probeThat("rpc", slow)}
+	hosts, _, took := collect(t, cfg, targets(20, rowSMB, rowEPM))
+	if len(hosts) != 20 || f.maxDial != 5 || most != 1 {
+		t.Errorf("%d hosts, %d conversations at once (limit 5), %d with one host (limit 1)", len(hosts), f.maxDial, most)
+	}
+	if took < 800*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestSilentConversationIsBegunAgain(t *testing.T) {
+	for _, c := range []struct {
+		first Outcome
+		tries int
+	}{{Mute, 2}, {Silent, 2}, {Cut, 1}, {Foreign, 1}, {Garbled, 1}} {
+		f := newFakeNet(answers(time.Millisecond))
+		cfg := f.config()
+		calls := 0
+		cfg.Probes = map[string]Probe{"smb": probeThat("smb", func(context.Context, Call) Result {
+			calls++
+			return Result{Outcome: c.first}
+		})}
+		hosts, _, _ := collect(t, cfg, targets(1, rowSMB))
+		if o := only(t, hosts[0], TCP, 445, "smb"); o.Tries != c.tries || calls != c.tries || o.Outcome != c.first {
+			t.Errorf("%s: %d calls, %+v", c.first, calls, o)
+		}
+	}
+}
+
+func TestConversationEndsWithItsTime(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Talk = 2 * time.Second
+	cfg.Probes = map[string]Probe{"smb": probeThat("smb", func(ctx context.Context, c Call) Result {
+		conn, _ := c.Dial(ctx)
+		defer conn.Close()
+		_, err := conn.Read(make([]byte, 1)) // knows nothing of ctx; the engine ends it
+		return Result{Outcome: Mute, Err: err.Error()}
+	})}
+	hosts, _, took := collect(t, cfg, targets(1, rowSMB))
+	if o := only(t, hosts[0], TCP, 445, "smb"); o.Outcome != Mute || took > 5*time.Second {
+		t.Errorf("%+v after %s", o, took)
+	}
+}
+
+func TestCancelReachesAConversation(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Talk = time.Hour
+	cfg.Probes = map[string]Probe{"smb": probeThat("smb", func(ctx context.Context, c Call) Result {
+		conn, _ := c.Dial(ctx)
+		defer conn.Close()
+		_, _ = conn.Read(make([]byte, 1))
+		return Result{Outcome: Mute}
+	})}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		started := time.Now()
+		for range Run(ctx, cfg, targets(1, rowSMB)) {
+		}
+		if took := time.Since(started); took != time.Second {
+			t.Errorf("ended after %s", took)
+		}
+	})
+}
+
+func TestProbeThatPanicsIsALocalError(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"smb": probeThat("smb", func(context.Context, Call) Result { panic("index out of range") })}
+	hosts, _, _ := collect(t, cfg, targets(2, rowSMB))
+	for _, h := range hosts {
+		if o := only(t, h, TCP, 445, "smb"); o.Outcome != LocalError || !strings.Contains(o.Err, "index out of range") {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
+func TestDepthPortHoldsNoConversation(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Depth = AssurancePortOpen
+	cfg.Probes = map[string]Probe{"smb": probeThat("smb", spoke)}
+	hosts, _, _ := collect(t, cfg, targets(1, rowSMB))
+	if len(hosts[0].Observations) != 1 || len(f.dialled) != 0 {
+		t.Errorf("%+v, dialled %v", hosts[0].Observations, f.dialled)
+	}
+}
+
+func TestUDPAnswerIsDecoded(t *testing.T) {
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		return Reply{Outcome: Answered, Payload: append([]byte("re:"), s.Payload...)}, time.Millisecond, true
+	})
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"rpc-udp": {
+		Name: "rpc-udp", Protocol: UDP,
+		Request: func() []byte { return []byte("hello") },
+		Decode:  func(b []byte) Result { return Result{Outcome: Spoke, Err: string(b)} },
+	}}
+	hosts, _, _ := collect(t, cfg, targets(1, &Requirement{ID: "push/epm-udp", Protocol: UDP, Port: 135, Probe: "rpc-udp"}))
+	only(t, hosts[0], UDP, 135, "")
+	if o := only(t, hosts[0], UDP, 135, "rpc-udp"); o.Outcome != Spoke || o.Err != "re:hello" {
+		t.Errorf("%+v", o)
+	}
+}

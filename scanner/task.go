@@ -1,0 +1,110 @@
+package scanner
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// task is one endpoint of a host that the sweep asks until it answers or its
+// tries are used up.
+type task struct {
+	host   *hostRun
+	proto  Protocol
+	port   uint16
+	via    uint16   // the port whose conversation led here
+	probes []string // conversations to hold when the port answers
+	trace  *trace   // set when the shot measures how far a packet gets
+	hop    uint8    // hop limit of the shot; 0: the system's
+
+	keys  []uint64 // of all shots that may still be answered
+	tries int
+	first time.Time // first shot
+	last  time.Time // latest shot
+	local int       // temporary failures of this machine
+	done  bool
+}
+
+// hostRun is a host while it is being checked.
+type hostRun struct {
+	*Host
+	tasks   []*task
+	open    int             // tasks and conversations that are not done
+	talking int             // conversations under way
+	queue   []job           // conversations that wait for their turn
+	via     map[viaKey]bool // mappers whose rows were followed
+	traced  bool
+}
+
+type viaKey struct {
+	port  uint16
+	probe string
+}
+
+// job is a conversation to be held.
+type job struct {
+	host  *hostRun
+	port  uint16
+	via   uint16
+	probe Probe
+	tries int
+	sent  time.Time // first try
+}
+
+// newHostRun lists the tasks of a host: each endpoint once, however many rows
+// ask for it.
+func newHostRun(h *Host) *hostRun {
+	r := &hostRun{Host: h, via: map[viaKey]bool{}}
+	if !h.Addr.IsValid() {
+		return r
+	}
+	for _, row := range h.Rows {
+		if row.Via != 0 {
+			r.add(TCP, row.Via, 0, row.ViaProbe)
+			continue
+		}
+		r.add(row.Protocol, row.Port, 0, row.Probe)
+	}
+	return r
+}
+
+// add makes sure that the endpoint is asked and the conversation held. It
+// returns the task when it is new.
+func (r *hostRun) add(proto Protocol, port, via uint16, probe string) *task {
+	for _, t := range r.tasks {
+		if t.proto == proto && t.port == port && t.trace == nil {
+			if probe != "" && !slices.Contains(t.probes, probe) {
+				t.probes = append(t.probes, probe)
+			}
+			return nil
+		}
+	}
+	t := &task{host: r, proto: proto, port: port, via: via}
+	if probe != "" {
+		t.probes = []string{probe}
+	}
+	r.tasks = append(r.tasks, t)
+	r.open++
+	return t
+}
+
+// observe adds an observation of the task.
+func (t *task) observe(o Observation) {
+	o.Protocol, o.Port, o.Via, o.HopLimit = t.proto, t.port, t.via, t.hop
+	o.Tries = t.tries
+	o.Sent = t.first
+	t.host.Observations = append(t.host.Observations, o)
+}
+
+// subnet is the neighbourhood of an address: /24 or /64.
+func subnet(a netip.Addr) netip.Prefix {
+	bits := 24
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}

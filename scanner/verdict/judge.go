@@ -1,0 +1,89 @@
+package verdict
+
+import (
+	"cmreach/scanner"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Context is what Judge must know beside the evidence.
+type Context struct {
+	Vantage scanner.Role // the role of the machine that ran the check
+}
+
+// Judge returns one finding for each row of the host, in the order of the
+// rows. It is total: whatever was observed, or not, each row gets a state.
+func Judge(h scanner.Host, c Context) []Finding {
+	v := newView(h)
+	out := make([]Finding, len(h.Rows))
+	for i, row := range h.Rows {
+		p := newPath(v, row)
+		out[i] = p.finding()
+		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error {
+			untested(&out[i], c)
+		}
+	}
+	satisfy(out)
+	return out
+}
+
+// finding applies the first rule that matches.
+func (p *path) finding() Finding {
+	row, h := p.row, p.view.host
+	f := Finding{
+		Profile: row.Profile, Requirement: row.ID, From: row.From, To: row.To,
+		Host: h.Name, Addr: h.Addr, Protocol: row.Protocol, Port: row.Port,
+		Required: row.Need == scanner.Required, AnyOf: row.AnyOf, Fix: row.Fix,
+		Evidence: p.evidence(),
+	}
+	r := match(p)
+	f.State, f.Reason, f.Message = r.State, r.Reason, r.say(p)
+	switch f.State {
+	case Open:
+		f.Assurance = p.assurance()
+		f.Fix = ""
+	case Blocked, Closed, Down:
+		f.By = p.by()
+		f.Between = p.between()
+	default:
+	}
+	return f
+}
+
+// untested rewrites a finding of a row that starts at another machine: what
+// was seen from here proves the service, not the way to it.
+func untested(f *Finding, c Context) {
+	seen := fmt.Sprintf("seen from the %s: %s", c.Vantage, f.State)
+	if f.State == Open && f.Assurance > scanner.AssuranceNone {
+		seen += " (" + f.Assurance.String() + ")"
+	}
+	f.Evidence = append([]string{seen + ": " + f.Message}, f.Evidence...)
+	f.Message = fmt.Sprintf("the way starts at the %s and must be tested there; %s", f.From, seen)
+	f.State, f.Reason, f.Assurance = Untested, "untested.vantage", scanner.AssuranceNone
+	f.By, f.Between = netip.Addr{}, nil
+	f.Fix = fmt.Sprintf("run on a %s: cmreach check -p %s --vantage %s --only %s --role %s=%s",
+		f.From, f.Profile, f.From, rowName(f.Requirement), f.To, f.Host)
+}
+
+// rowName is the row's part of a requirement's id.
+func rowName(id string) string {
+	_, name, ok := strings.Cut(id, "/")
+	if !ok {
+		return id
+	}
+	return name
+}
+
+// satisfy marks the members of any-of groups of which another one is open.
+func satisfy(fs []Finding) {
+	for i := range fs {
+		for _, other := range fs {
+			if fs[i].AnyOf != "" && fs[i].State != Open && other.State == Open &&
+				other.AnyOf == fs[i].AnyOf && other.Profile == fs[i].Profile {
+				fs[i].SatisfiedBy = other.Requirement
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package verdict
+
+import (
+	"cmreach/scanner"
+	"net/netip"
+)
+
+// A RST carries the address of the host in any case, so who sent it must be
+// told by other means: the distance that it travelled, or the distance that a
+// packet must be allowed to travel before it is refused.
+
+// distances are the hops at which things happened to one endpoint, from the
+// packets with a limited hop count.
+type distances struct {
+	answer  int                // the lowest hop limit at which an answer or a refusal came; 0: none
+	outcome scanner.Outcome    // what came then
+	hops    map[int]netip.Addr // routers that reported "time exceeded"
+	last    int                // the farthest of these
+}
+
+func (v *view) distances(proto scanner.Protocol, port uint16) distances {
+	d := distances{hops: map[int]netip.Addr{}}
+	for i := range v.host.Observations {
+		o := &v.host.Observations[i]
+		if o.HopLimit == 0 || o.Protocol != proto || o.Port != port {
+			continue
+		}
+		hop := int(o.HopLimit)
+		switch o.Outcome {
+		case scanner.Expired:
+			d.hops[hop] = o.From
+			d.last = max(d.last, hop)
+		case scanner.Answered, scanner.Refused:
+			if d.answer == 0 || hop < d.answer {
+				d.answer, d.outcome = hop, o.Outcome
+			}
+		default:
+		}
+	}
+	return d
+}
+
+// reference returns the distances of an endpoint at which the host itself
+// answered.
+func (v *view) reference() (distances, bool) {
+	for i := range v.host.Observations {
+		o := &v.host.Observations[i]
+		if o.HopLimit == 0 || o.Outcome != scanner.Answered {
+			continue
+		}
+		return v.distances(o.Protocol, o.Port), true
+	}
+	return distances{}, false
+}
+
+// origin is who sent a RST.
+type origin uint8
+
+const (
+	originUnknown origin = iota
+	originHost
+	originMiddlebox
+)
+
+// origin finds out who sent the refusal o.
+func (v *view) origin(o *scanner.Observation) origin {
+	d := v.distances(o.Protocol, o.Port)
+	if d.answer == 1 && d.outcome == scanner.Refused {
+		return originHost // no router lies between
+	}
+	if ref, ok := v.reference(); ok && d.outcome == scanner.Refused && d.answer != 0 && d.answer < ref.answer {
+		return originMiddlebox
+	}
+	if o.TTL == 0 {
+		return originUnknown
+	}
+	compared := false
+	for i := range v.host.Observations {
+		r := &v.host.Observations[i]
+		if !r.Sweep() || r.Outcome != scanner.Answered || r.TTL == 0 {
+			continue
+		}
+		if scanner.Hops(r.TTL) == scanner.Hops(o.TTL) {
+			return originHost
+		}
+		compared = true
+	}
+	switch {
+	case compared:
+		return originMiddlebox
+	case d.answer != 0 && scanner.Hops(o.TTL) == d.answer-1:
+		return originHost
+	default:
+		return originUnknown
+	}
+}
+
+// middleboxReset reports whether o is a RST that the host did not send.
+func (v *view) middleboxReset(o *scanner.Observation) bool {
+	return o != nil && o.Outcome == scanner.Refused && v.origin(o) == originMiddlebox
+}
+
+// resetter is the router that sent the RST o: the last one that let a packet
+// expire before the refusal came, because a router counts a packet's hops
+// before it filters it.
+func (v *view) resetter(o *scanner.Observation) netip.Addr {
+	d := v.distances(o.Protocol, o.Port)
+	if d.answer < 2 {
+		return netip.Addr{}
+	}
+	if a, ok := d.hops[d.answer-1]; ok {
+		return a
+	}
+	ref, _ := v.reference()
+	return ref.hops[d.answer-1]
+}
+
+// between returns the two hops around a silent drop: the last router that
+// still reported an expired packet, and the next on the way of a packet that
+// gets through.
+func (p *path) between() []netip.Addr {
+	if p.sweep == nil || p.sweep.Outcome != scanner.Silent || p.row.Via != 0 || !p.view.alive {
+		return nil
+	}
+	d := p.view.distances(p.row.Protocol, p.row.Port)
+	ref, ok := p.view.reference()
+	if d.last == 0 || !ok || ref.answer == 0 || d.last >= ref.answer {
+		return nil
+	}
+	next := p.view.host.Addr
+	if d.last+1 < ref.answer {
+		next = ref.hops[d.last+1]
+	}
+	if !next.IsValid() {
+		return nil
+	}
+	return []netip.Addr{d.hops[d.last], next}
+}

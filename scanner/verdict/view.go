@@ -1,0 +1,192 @@
+package verdict
+
+import (
+	"cmreach/scanner"
+	"net/netip"
+)
+
+// view is the evidence of one host, read once.
+type view struct {
+	host     scanner.Host
+	alive    bool   // something at the address answered that only a live host answers
+	answered bool   // something answered, though perhaps not the host
+	stranger string // the name of the other machine that answered; empty: none did
+	known    bool   // the machine gave the name that was asked for
+}
+
+func newView(h scanner.Host) *view {
+	v := &view{host: h}
+	for i := range h.Observations {
+		o := &h.Observations[i]
+		if o.HopLimit != 0 {
+			continue
+		}
+		switch o.Outcome {
+		case scanner.Answered:
+			v.alive = true
+		case scanner.Spoke, scanner.Foreign, scanner.Mute, scanner.Cut, scanner.Garbled:
+			v.alive = true
+		case scanner.Rejected:
+			v.alive = v.alive || o.From == h.Addr
+		case scanner.Refused:
+			v.answered = true
+		default:
+		}
+		if o.Outcome == scanner.Spoke {
+			v.identify(o.Identity)
+		}
+	}
+	v.answered = v.answered || v.alive
+	return v
+}
+
+// find returns the observation of an endpoint: of the sweep when probe is
+// empty, else of that conversation.
+func (v *view) find(proto scanner.Protocol, port uint16, probe string) *scanner.Observation {
+	for i := range v.host.Observations {
+		o := &v.host.Observations[i]
+		if o.HopLimit == 0 && o.Protocol == proto && o.Port == port && o.Probe == probe {
+			return o
+		}
+	}
+	return nil
+}
+
+// first returns the first ordinary observation that satisfies f.
+func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
+	for i := range v.host.Observations {
+		o := &v.host.Observations[i]
+		if o.HopLimit == 0 && f(o) {
+			return o
+		}
+	}
+	return nil
+}
+
+// path is the evidence that bears on one row.
+type path struct {
+	view  *view
+	row   *scanner.Requirement
+	sweep *scanner.Observation // single packets to the row's port
+	talk  *scanner.Observation // the conversation that proves the row
+	// For rows whose ports a conversation names, sweep and talk are those of
+	// the mapper, and named and extra are the ports that came of it.
+	named []port
+	extra []port
+}
+
+// port is the evidence of one port that a conversation named.
+type port struct {
+	sweep *scanner.Observation
+	talk  *scanner.Observation
+}
+
+func newPath(v *view, row *scanner.Requirement) *path {
+	p := &path{view: v, row: row}
+	if row.Via == 0 {
+		p.sweep = v.find(row.Protocol, row.Port, "")
+		p.talk = v.find(row.Protocol, row.Port, row.Probe)
+		if row.Probe == "" {
+			p.talk = nil
+		}
+		return p
+	}
+	p.sweep = v.find(scanner.TCP, row.Via, "")
+	p.talk = v.find(scanner.TCP, row.Via, row.ViaProbe)
+	for i := range v.host.Observations {
+		o := &v.host.Observations[i]
+		if o.Via != row.Via || !o.Sweep() {
+			continue
+		}
+		found := port{sweep: o, talk: v.find(o.Protocol, o.Port, row.Probe)}
+		if contains(row.Extra, o.Port) {
+			p.extra = append(p.extra, found)
+		} else {
+			p.named = append(p.named, found)
+		}
+	}
+	return p
+}
+
+func contains(ports []uint16, p uint16) bool {
+	for _, have := range ports {
+		if have == p {
+			return true
+		}
+	}
+	return false
+}
+
+// assurance is how far an open path is proven.
+func (p *path) assurance() scanner.Assurance {
+	best := p.proof(p.sweep, p.talk)
+	if p.row.Via != 0 {
+		best = scanner.AssuranceNone
+		for _, n := range p.allPorts() {
+			best = max(best, p.proof(n.sweep, n.talk))
+		}
+	}
+	if best >= scanner.AssuranceProtocol && p.row.Protocol != scanner.ICMP && p.view.known {
+		best = scanner.AssuranceIdentity
+	}
+	return best
+}
+
+func (p *path) proof(sweep, talk *scanner.Observation) scanner.Assurance {
+	switch {
+	case talk != nil && talk.Outcome == scanner.Spoke:
+		return talk.Proof
+	case sweep != nil && sweep.Outcome == scanner.Answered && sweep.Protocol == scanner.ICMP:
+		return scanner.AssuranceProtocol
+	case sweep != nil && sweep.Outcome == scanner.Answered:
+		return scanner.AssurancePortOpen
+	default:
+		return scanner.AssuranceNone
+	}
+}
+
+func (p *path) allPorts() []port {
+	return append(append([]port(nil), p.named...), p.extra...)
+}
+
+// decisive is the observation that a negative verdict on the path rests on.
+func (p *path) decisive() *scanner.Observation {
+	if p.row.Via != 0 {
+		for _, f := range []func(*scanner.Observation) bool{p.view.filtered, p.view.middleboxReset} {
+			for _, n := range p.named {
+				if f(n.sweep) {
+					return n.sweep
+				}
+			}
+		}
+		if len(p.named) > 0 {
+			return p.named[0].sweep
+		}
+	}
+	if p.talk != nil && p.talk.Outcome == scanner.Rejected {
+		return p.talk
+	}
+	if p.sweep != nil && p.sweep.Outcome == scanner.Silent && !p.view.alive {
+		if o := p.view.first(func(o *scanner.Observation) bool { return unreachable(p.view.host.Addr, o) }); o != nil {
+			return o
+		}
+	}
+	return p.sweep
+}
+
+// by is the address of whatever rejected the path, if it is known.
+func (p *path) by() netip.Addr {
+	o := p.decisive()
+	switch {
+	case o == nil:
+		return netip.Addr{}
+	case o.Outcome == scanner.Rejected || o.Outcome == scanner.Expired:
+		return o.From
+	case o.Outcome == scanner.Refused && p.view.middleboxReset(o):
+		return p.view.resetter(o)
+	case o.Outcome == scanner.Refused:
+		return p.view.host.Addr
+	default:
+		return netip.Addr{}
+	}
+}
