@@ -2,12 +2,42 @@ package record
 
 import (
 	"cmreach/scanner"
+	"encoding/json"
 	"net/netip"
 	"time"
 )
 
 // Schema is the version of the stream and of the JSON document.
 const Schema = "cmreach/1"
+
+// MaxLine is the longest line that is written and read, in bytes.
+const MaxLine = 1 << 20
+
+// Message is one line of a record: exactly one field is set. Findings and
+// causes are opinions of other packages and stay as they were written.
+type Message struct {
+	Header      *Header         `json:"header,omitempty"`
+	Path        *Path           `json:"path,omitempty"`
+	Observation *Observation    `json:"observation,omitempty"`
+	Finding     json.RawMessage `json:"finding,omitempty"`
+	Cause       json.RawMessage `json:"cause,omitempty"`
+	Progress    *Progress       `json:"progress,omitempty"`
+	End         *End            `json:"end,omitempty"`
+}
+
+// fields counts the fields that are set.
+func (m Message) fields() int {
+	n := 0
+	for _, set := range []bool{
+		m.Header != nil, m.Path != nil, m.Observation != nil, m.Finding != nil,
+		m.Cause != nil, m.Progress != nil, m.End != nil,
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
 
 // Header opens a record: what was asked for, and how.
 type Header struct {

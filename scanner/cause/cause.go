@@ -1,0 +1,265 @@
+package cause
+
+import (
+	"cmp"
+	"cmreach/scanner"
+	"cmreach/scanner/verdict"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// sampleSize is how many hosts a cause names.
+const sampleSize = 5
+
+// Cause is one explanation that covers many findings. The field names are a
+// contract.
+type Cause struct {
+	ID           string           `json:"id"` // the same in every run that finds it: reason, requirement, device
+	State        verdict.State    `json:"state"`
+	Reason       string           `json:"reason"`
+	Requirements []string         `json:"requirements"`
+	Protocol     scanner.Protocol `json:"protocol,omitempty"` // when all paths share it
+	Port         uint16           `json:"port,omitempty"`
+	By           netip.Addr       `json:"by,omitzero"`       // the device that rejects; zero when each host does so itself
+	Between      []netip.Addr     `json:"between,omitempty"` // the two hops around a silent drop
+	Subnets      []netip.Prefix   `json:"subnets"`           // where the hosts are: /24 and /64, neighbours merged
+	Paths        int              `json:"paths"`
+	Hosts        int              `json:"hosts"`
+	Sample       []string         `json:"sample"`  // the first hosts by name
+	Example      string           `json:"example"` // the message of one of the findings
+	Message      string           `json:"message"` // one sentence
+	Advice       []string         `json:"advice"`  // what to change, the most useful first
+
+	// Neighbours are hosts of the same subnets to which the same path is open:
+	// with many of them, the hosts themselves are to be looked at, with none,
+	// the network.
+	Neighbours int `json:"neighbours_open"`
+
+	answers int // 1 for untested paths whose service was seen to answer: they come last
+}
+
+// Group finds the causes of the findings that are required and not open. Each
+// such finding belongs to exactly one cause, except where another path of its
+// any-of group is open: then nothing is to be explained. The findings of one
+// host must follow each other; the order of the hosts does not matter. The
+// causes that break the most come first.
+func Group(findings iter.Seq[verdict.Finding]) []Cause {
+	b := builder{groups: map[key]*group{}, open: map[string]*subnets{}}
+	for f := range findings {
+		b.add(f)
+	}
+	out := make([]Cause, 0, len(b.groups))
+	for k, g := range b.groups {
+		out = append(out, g.cause(k, b.open))
+	}
+	slices.SortFunc(out, func(a, b Cause) int {
+		return cmp.Or(
+			cmp.Compare(rank(a.State), rank(b.State)),
+			cmp.Compare(a.answers, b.answers),
+			cmp.Compare(b.Paths, a.Paths),
+			cmp.Compare(a.ID, b.ID),
+		)
+	})
+	return out
+}
+
+// rank is the order of the reports: what fails, what this machine could not
+// do, what is not decided, what is to be tested elsewhere.
+func rank(s verdict.State) int {
+	switch {
+	case verdict.DefaultFail.Has(s):
+		return 0
+	case s == verdict.Error:
+		return 1
+	case s == verdict.Untested:
+		return 3
+	default:
+		return 2
+	}
+}
+
+// key is what findings of one cause have in common.
+type key struct {
+	state       verdict.State
+	reason      string
+	requirement string // empty where the trouble is the host's, whatever the row
+	profile     string // with from and to: for untested paths
+	from, to    scanner.Role
+	seen        verdict.State // untested paths: what was found of the service from here
+	by          netip.Addr
+	self        bool // the host itself rejected
+	near, far   netip.Addr
+}
+
+func keyOf(f verdict.Finding) key {
+	k := key{state: f.State, reason: f.Reason, by: f.By}
+	switch f.State {
+	case verdict.Down, verdict.Unresolved, verdict.WrongHost, verdict.Error:
+	case verdict.Untested:
+		k.profile, k.from, k.to, k.seen = f.Profile, f.From, f.To, seenFromHere(f)
+	default:
+		k.requirement = f.Requirement
+	}
+	if f.By.IsValid() && f.By == f.Addr {
+		k.by, k.self = netip.Addr{}, true
+	}
+	if len(f.Between) == 2 {
+		k.near, k.far = f.Between[0], f.Between[1]
+		if k.far == f.Addr {
+			k.far = netip.Addr{} // before the host itself, which differs from host to host
+		}
+	}
+	return k
+}
+
+// seenFromHere is the state that an untested path would have, had it started at
+// this machine. verdict.Judge says it at the end of the message.
+func seenFromHere(f verdict.Finding) verdict.State {
+	_, seen, _ := strings.Cut(f.Message, "; seen from the ")
+	_, word, _ := strings.Cut(seen, ": ")
+	word, _, _ = strings.Cut(word, " ")
+	s, err := verdict.ParseState(word)
+	if err != nil {
+		return verdict.StateUnknown
+	}
+	return s
+}
+
+// id is the stable name of the cause.
+func (k key) id() string {
+	parts := []string{k.reason}
+	for _, s := range []string{k.requirement, k.profile, string(k.from), string(k.to)} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	for _, a := range []netip.Addr{k.by, k.near, k.far} {
+		if a.IsValid() {
+			parts = append(parts, a.String())
+		}
+	}
+	if k.self {
+		parts = append(parts, "self")
+	}
+	if k.seen != verdict.StateUnknown {
+		parts = append(parts, "seen-"+k.seen.String())
+	}
+	return strings.Join(parts, "|")
+}
+
+// builder gathers the groups.
+type builder struct {
+	groups map[key]*group
+	open   map[string]*subnets // by requirement
+}
+
+func (b *builder) add(f verdict.Finding) {
+	if f.State == verdict.Open {
+		b.works(f)
+		return
+	}
+	if !f.Required || f.SatisfiedBy != "" {
+		return
+	}
+	k := keyOf(f)
+	g := b.groups[k]
+	if g == nil {
+		g = &group{first: f, nets: newSubnets()}
+		b.groups[k] = g
+	}
+	g.add(f)
+}
+
+// works notes where a path is open.
+func (b *builder) works(f verdict.Finding) {
+	s := b.open[f.Requirement]
+	if s == nil {
+		s = newSubnets()
+		b.open[f.Requirement] = s
+	}
+	s.add(f.Addr)
+}
+
+// group is what is kept of the findings of one cause.
+type group struct {
+	first verdict.Finding // for what all findings of the group share
+	rows  []row
+	nets  *subnets
+	paths int
+	hosts int
+
+	lastHost string
+	lastAddr netip.Addr
+	sample   []string
+	example  string
+	addr     netip.Addr // the lowest address
+}
+
+// row is a requirement that the group covers.
+type row struct {
+	id       string
+	protocol scanner.Protocol
+	port     uint16
+}
+
+func (g *group) add(f verdict.Finding) {
+	r := row{f.Requirement, f.Protocol, f.Port}
+	if !slices.Contains(g.rows, r) {
+		g.rows = append(g.rows, r)
+	}
+	g.paths++
+	example := f.Message
+	if f.State == verdict.Untested && len(f.Evidence) > 0 {
+		example = f.Evidence[0] // what was found of the service from here
+	}
+	if g.example == "" || example < g.example {
+		g.example = example
+	}
+	if g.hosts > 0 && f.Host == g.lastHost && f.Addr == g.lastAddr {
+		return
+	}
+	g.hosts++
+	g.lastHost, g.lastAddr = f.Host, f.Addr
+	if f.Addr.IsValid() {
+		g.nets.add(f.Addr)
+		if !g.addr.IsValid() || f.Addr.Less(g.addr) {
+			g.addr = f.Addr
+		}
+	}
+	if i, have := slices.BinarySearch(g.sample, f.Host); !have && i < sampleSize {
+		g.sample = slices.Insert(g.sample, i, f.Host)
+		g.sample = g.sample[:min(len(g.sample), sampleSize)]
+	}
+}
+
+func (g *group) cause(k key, open map[string]*subnets) Cause {
+	slices.SortFunc(g.rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port))
+	})
+	c := Cause{
+		ID: k.id(), State: k.state, Reason: k.reason, By: k.by,
+		Subnets: g.nets.merged(), Paths: g.paths, Hosts: g.hosts, Sample: g.sample, Example: g.example,
+	}
+	for _, r := range g.rows {
+		if n := len(c.Requirements); n == 0 || c.Requirements[n-1] != r.id {
+			c.Requirements = append(c.Requirements, r.id)
+		}
+	}
+	if k.seen == verdict.Open {
+		c.answers = 1
+	}
+	if len(g.rows) == 1 {
+		c.Protocol, c.Port = g.rows[0].protocol, g.rows[0].port
+	}
+	if k.near.IsValid() {
+		c.Between = []netip.Addr{k.near, k.far}
+	}
+	if k.requirement != "" {
+		c.Neighbours = g.nets.common(open[k.requirement])
+	}
+	w := words{c: c, k: k, g: g}
+	c.Message, c.Advice = w.message(), w.advice()
+	return c
+}

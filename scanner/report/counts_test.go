@@ -1,0 +1,174 @@
+package report_test
+
+import (
+	"bytes"
+	"cmreach/scanner"
+	"cmreach/scanner/record"
+	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// oddRun makes a record whose texts are what the caller wants. Findings are
+// free inventions: reports must be right for whatever Judge may say.
+func oddRun(t fataler, hosts [][]verdict.Finding, text string, end *record.End) []byte {
+	rows := []*scanner.Requirement{}
+	ids := map[string]*scanner.Requirement{}
+	for _, h := range hosts {
+		for _, f := range h {
+			if ids[f.Requirement] == nil {
+				ids[f.Requirement] = &scanner.Requirement{ID: f.Requirement, Profile: f.Profile, Protocol: f.Protocol, Port: f.Port}
+				rows = append(rows, ids[f.Requirement])
+			}
+		}
+	}
+	var b bytes.Buffer
+	w := record.NewWriter(&b)
+	err := w.WriteHeader(record.Header{
+		Started: runStart, Scanner: text, Version: text, Vantage: siteServer, Site: text, Profiles: []string{"push"}, Rows: rows,
+		Notes: []string{text}, Engine: text, Depth: text, Rate: text,
+	})
+	for _, h := range hosts {
+		host := scanner.Host{Name: h[0].Host, Addr: h[0].Addr}
+		for _, f := range h {
+			host.Rows = append(host.Rows, ids[f.Requirement])
+			host.Observations = append(host.Observations, scanner.Observation{
+				Protocol: f.Protocol, Port: f.Port, Outcome: scanner.Garbled, Err: text, Took: time.Duration(1<<63 - 1),
+				Details: []scanner.Detail{{Key: text, Value: text}},
+			})
+		}
+		err = errors.Join(err, record.WriteHost(w, host, h))
+	}
+	if end != nil {
+		err = errors.Join(err, w.WriteEnd(*end))
+	}
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b.Bytes()
+}
+
+func oddFinding(text string, s verdict.State) verdict.Finding {
+	return verdict.Finding{
+		Profile: "push", Requirement: "push/smb", From: siteServer, To: scanner.RoleClient, Host: text,
+		Addr: netip.MustParseAddr("198.18.1.1"), Protocol: scanner.TCP, Port: 445, Required: true, State: s,
+		Reason: text, Message: text, Evidence: []string{text, text}, Fix: text,
+	}
+}
+
+// The counts of all formats agree with each other and with what is listed.
+func TestCountsAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var hosts [][]verdict.Finding
+		for i := range rapid.IntRange(0, 12).Draw(t, "hosts") {
+			var h []verdict.Finding
+			for _, row := range []string{"push/smb", "push/mp-http", "push/mp-https", "gpo/smb"} {
+				if !rapid.Bool().Draw(t, "has") {
+					continue
+				}
+				f := oddFinding(rapid.String().Draw(t, "text"), rapid.SampledFrom(verdict.States).Draw(t, "state"))
+				f.Host, f.Requirement = fmt.Sprintf("pc-%d", i), row
+				f.Profile, _, _ = strings.Cut(row, "/")
+				f.Required = rapid.Bool().Draw(t, "required")
+				f.AnyOf = rapid.SampledFrom([]string{"", "mp"}).Draw(t, "group")
+				h = append(h, f)
+			}
+			if len(h) > 0 {
+				hosts = append(hosts, h)
+			}
+		}
+		fail := verdict.DefaultFail
+		if rapid.Bool().Draw(t, "fail on more") {
+			fail = fail.With(rapid.SampledFrom(verdict.States[1:]).Draw(t, "fail"))
+		}
+		run, err := report.Load(source(oddRun(t, hosts, "x", &record.End{})), report.Options{Fail: fail})
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		counted := [4]int{} // passed, failure, error, skipped
+		var b strings.Builder
+		if err := errors.Join(report.JUnit(&b, run)); err != nil {
+			t.Fatalf("%v", err)
+		}
+		for _, s := range parseJUnit(t, b.String()).Suites {
+			own := map[string]int{}
+			for _, c := range s.Cases {
+				fate, f := c.fate()
+				own[fate]++
+				if len(f.Message) >= 200*4 || strings.ContainsAny(f.Message, "\n\r") {
+					t.Errorf("message %q", f.Message)
+				}
+			}
+			if s.Tests != len(s.Cases) || s.Failures != own["failure"] || s.Errors != own["error"] || s.Skipped != own["skipped"] {
+				t.Errorf("suite %s counts %+v, has %v", s.Name, s, own)
+			}
+			if len(s.Cases) == 1 && s.Cases[0].Name == "no target" {
+				continue
+			}
+			for i, fate := range []string{"passed", "failure", "error", "skipped"} {
+				counted[i] += own[fate]
+			}
+		}
+		agree(t, run, counted)
+	})
+}
+
+// agree compares the JUnit counts with the tally, the JSON report and the causes.
+func agree(t fataler, run *report.Run, junit [4]int) {
+	var b strings.Builder
+	if err := report.JSON(&b, run); err != nil {
+		t.Fatalf("%v", err)
+	}
+	var doc struct {
+		Schema  string
+		Summary struct {
+			Exit    int
+			Paths   int
+			Hosts   map[string]int
+			Classes map[string]int
+			States  map[string]int
+		}
+		Findings []verdict.Finding
+		Causes   []struct{ Paths int }
+	}
+	if err := json.Unmarshal([]byte(b.String()), &doc); err != nil {
+		t.Fatalf("%v\n%s", err, b.String())
+	}
+	c := doc.Summary.Classes
+	rest := c["undecided"] + c["untested"] + c["satisfied"] + c["optional"]
+	if junit != [4]int{c["passed"], c["failed"], c["error"], rest} {
+		t.Errorf("JUnit has %v, JSON %v", junit, c)
+	}
+	own := verdict.NewTally(run.Tally.Fail)
+	var states verdict.Counts
+	for h, err := range run.Hosts() {
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		own.AddHost(h.Findings)
+	}
+	for _, f := range doc.Findings {
+		states[f.State]++
+	}
+	if own.All.Classes != run.Tally.All.Classes || states != run.Tally.All.States || own.Exit() != doc.Summary.Exit {
+		t.Errorf("tally %v, states listed %v", run.Tally.All, states)
+	}
+	if doc.Schema != "cmreach/1" || doc.Summary.Paths != len(doc.Findings) || doc.Summary.States["open"] != states[verdict.Open] {
+		t.Errorf("summary %+v for %d findings", doc.Summary, len(doc.Findings))
+	}
+	explained := 0
+	for _, c := range doc.Causes {
+		explained += c.Paths
+	}
+	if want := c["failed"] + c["error"] + c["undecided"] + c["untested"]; explained != want {
+		t.Errorf("the causes explain %d paths of %d", explained, want)
+	}
+}

@@ -1,0 +1,26 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Formats are the words for the formats, in the order of the documentation.
+var Formats = []string{"text", "json", "jsonl", "junit"}
+
+// Write renders a run in the format of that name. The options are for text.
+func Write(w io.Writer, format string, r *Run, o TextOptions) error {
+	switch format {
+	case "text":
+		return Text(w, r, o)
+	case "json":
+		return JSON(w, r)
+	case "jsonl":
+		return JSONL(w, r)
+	case "junit":
+		return JUnit(w, r)
+	default:
+		return fmt.Errorf("unknown format %q (known: %s)", format, strings.Join(Formats, ", "))
+	}
+}

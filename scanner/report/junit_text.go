@@ -1,0 +1,135 @@
+package report
+
+import (
+	"cmreach/scanner"
+	"cmreach/scanner/verdict"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// summary is the output of a suite: how it stands, and the causes.
+func (j *junit) summary(profile string) string {
+	lines := []string{j.r.Tally.String()}
+	for _, c := range j.r.Causes {
+		about := false
+		for _, id := range c.Requirements {
+			p, _, _ := strings.Cut(id, "/")
+			about = about || p == profile
+		}
+		if !about {
+			continue
+		}
+		if len(lines) > junitCauses {
+			lines = append(lines, "and further causes")
+			break
+		}
+		lines = append(lines, short(clean(c.State.String()+": "+c.Message), junitMessage*2))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// body is the text of a case: what was seen, and what to change.
+func body(f verdict.Finding) string {
+	lines := []string{"reason: " + f.Reason}
+	if f.By.IsValid() {
+		lines = append(lines, "by: "+f.By.String())
+	}
+	if len(f.Between) == 2 {
+		lines = append(lines, fmt.Sprintf("between: %s and %s", f.Between[0], f.Between[1]))
+	}
+	for _, e := range f.Evidence {
+		lines = append(lines, "seen: "+e)
+	}
+	if f.Fix != "" {
+		lines = append(lines, "to do: "+f.Fix)
+	}
+	var b strings.Builder
+	for i, l := range lines {
+		l = short(clean(l), junitBody/4)
+		if b.Len()+len(l) > junitBody {
+			fmt.Fprintf(&b, "and %d more lines", len(lines)-i)
+			break
+		}
+		b.WriteString(l + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// caseName tells the cases of a row apart. Nothing in it changes from run to
+// run: no time, and no port that a mapper named.
+func caseName(f verdict.Finding) string {
+	addr := "no address"
+	if f.Addr.IsValid() {
+		addr = f.Addr.String()
+	}
+	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, f.Port)
+	return short(strings.TrimSpace(clean(f.Host)), junitName-len(rest)) + rest
+}
+
+// names are the hashes of the names that are taken.
+type names map[uint64]bool
+
+// unique returns the name, with a number when it is taken: readers drop the
+// second of two cases with one name.
+func (n names) unique(class, name string) string {
+	for i := 1; ; i++ {
+		try := name
+		if i > 1 {
+			try = fmt.Sprintf("%s #%d", name, i)
+		}
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(class + "\x00" + strings.Join(strings.Fields(try), " "))) // a hash does not fail
+		if k := h.Sum64(); !n[k] {
+			n[k] = true
+			return try
+		}
+	}
+}
+
+// timeOf is how long the answers to a path took, all together.
+func timeOf(observations []scanner.Observation, f verdict.Finding) time.Duration {
+	var sum time.Duration
+	for _, o := range observations {
+		own := f.Port != 0 && o.Port == f.Port || f.Port == 0 && (o.Protocol == scanner.ICMP || o.Via != 0)
+		if own && o.HopLimit == 0 && o.Protocol == f.Protocol && o.Took > 0 && sum < math.MaxInt64-o.Took {
+			sum += o.Took
+		}
+	}
+	return sum
+}
+
+// seconds writes a duration as both schemas want it: no sign, no exponent, at
+// most three digits after the point.
+func seconds(d time.Duration) string {
+	const year = 365 * 24 * time.Hour
+	return strconv.FormatFloat(min(max(d, 0), year).Seconds(), 'f', 3, 64)
+}
+
+// timestamp writes a time in UTC without a zone, as windyroad's schema wants
+// it. The years of xs:dateTime begin with 1.
+func timestamp(t time.Time) string {
+	t = t.UTC()
+	if t.Year() < 1 || t.Year() > 9999 {
+		t = time.Time{}
+	}
+	return t.Format("2006-01-02T15:04:05")
+}
+
+// dotless makes a name one part of a class name: Jenkins takes what is before
+// the last dot for the package.
+func dotless(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '.' || r == ' ' || r == '/' {
+			return '_'
+		}
+		return r
+	}, clean(s))
+	if s == "" {
+		return "unnamed"
+	}
+	return s
+}

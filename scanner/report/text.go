@@ -1,0 +1,306 @@
+package report
+
+import (
+	"bufio"
+	"cmreach/scanner"
+	"cmreach/scanner/cause"
+	"cmreach/scanner/verdict"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Limits of the short text; -v lifts them.
+const (
+	textHosts  = 20
+	textCauses = 8
+)
+
+// TextOptions say how the text looks.
+type TextOptions struct {
+	Color   bool // ANSI colours, for a terminal
+	Verbose bool // all hosts, all causes, with the evidence
+	Width   int  // columns; 0 means 80
+}
+
+// Text writes the run for people: first the answer and what to do, then the
+// hosts.
+func Text(w io.Writer, r *Run, o TextOptions) error {
+	if o.Width <= 0 {
+		o.Width = 80
+	}
+	t := text{r: r, o: o, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
+	view, err := t.look()
+	if err != nil {
+		return err
+	}
+	t.answer()
+	t.rows(view)
+	t.causes()
+	t.nextStep()
+	t.doubt()
+	if o.Verbose {
+		err = t.everyHost()
+	} else {
+		t.hosts(view)
+	}
+	if err != nil {
+		return err
+	}
+	return t.out.flush()
+}
+
+// text renders one run.
+type text struct {
+	r   *Run
+	o   TextOptions
+	out page
+
+	failing, errors, undecided, untested []cause.Cause
+}
+
+// answer says in the first lines how it stands.
+func (t *text) answer() {
+	r := t.r
+	by := r.Tally.HostsBy
+	ready := by[verdict.ClassPassed] + by[verdict.ClassSatisfied]
+	total := r.Tally.Hosts
+	switch exit := r.Tally.Exit(); {
+	case total == 0:
+		t.out.banner(yellow, "NOTHING CHECKED", "no host was checked.")
+	case exit == verdict.ExitFailed:
+		t.out.banner(red, "NOT READY", fmt.Sprintf("%d of %s cannot be reached as required.", by[verdict.ClassFailed], hosts(total)))
+	case exit == verdict.ExitError:
+		t.out.banner(yellow, "NO ANSWER", fmt.Sprintf("this machine could not do the test for %d of %s.", by[verdict.ClassError], hosts(total)))
+	case exit == verdict.ExitUndecided:
+		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total)))
+	case ready == 0:
+		t.out.banner(yellow, "NOT TESTED", "no required path starts here; see below from where to test.")
+	default:
+		t.out.banner(green, "READY", "every required path that can be tested from here is open.")
+	}
+	if total > 0 {
+		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
+			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
+	}
+	switch {
+	case r.Truncated != nil:
+		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
+	case r.End.Interrupted:
+		t.out.banner(red, "INTERRUPTED", fmt.Sprintf("%d of %s planned were checked; this report covers them alone.", r.End.Hosts, hosts(r.End.Planned)))
+	}
+	if r.End.Err != "" {
+		t.out.banner(red, "ENDED EARLY", r.End.Err)
+	}
+	t.out.line("")
+	t.out.para(0, 2, t.about())
+}
+
+// about says what was checked, from where and when.
+func (t *text) about() string {
+	h := t.r.Header
+	s := fmt.Sprintf("cmreach %s, %s from %s (%s)", h.Version, words(h.Profiles), h.Scanner, h.Vantage)
+	if h.Site != "" {
+		s += ", site " + h.Site
+	}
+	s += ", " + h.Started.UTC().Format("2006-01-02 15:04:05 UTC")
+	if d := t.r.End.Finished.Sub(h.Started); !t.r.End.Finished.IsZero() && d >= 0 {
+		s += ", took " + d.Round(time.Second).String()
+	}
+	return s
+}
+
+// rows shows how each row of the profiles fares.
+func (t *text) rows(v *look) {
+	if t.r.Tally.Hosts == 0 {
+		return
+	}
+	t.out.head("WHAT WORKS")
+	for _, p := range t.r.Tally.Requirements {
+		row := v.rows[p.Name]
+		line := fmt.Sprintf("%-*s %-8s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), portOf(row.protocol, row.port),
+			v.digits, p.States[verdict.Open], v.digits, p.Total())
+		if p.States[verdict.Open] > 0 {
+			line += " (" + row.proof.String() + ")"
+		}
+		if rest := others(p.States); rest != "" {
+			line += "; " + rest
+		}
+		if row.informational {
+			line += "; informational"
+		}
+		c := green
+		if p.States[verdict.Open] < p.Total() {
+			c = yellow
+		}
+		if p.Classes[verdict.ClassFailed] > 0 {
+			c = red
+		}
+		t.out.colored(c, 2, v.nameWidth+12, line)
+	}
+}
+
+// others counts what is not open.
+func others(c verdict.Counts) string {
+	var s []string
+	for _, st := range verdict.States[1:] {
+		if c[st] > 0 {
+			s = append(s, fmt.Sprintf("%d %s", c[st], st))
+		}
+	}
+	return strings.Join(s, ", ")
+}
+
+// causes lists what does not work, by what is to be done about it.
+func (t *text) causes() {
+	for _, c := range t.r.Causes {
+		switch {
+		case t.r.Tally.Fail.Has(c.State):
+			t.failing = append(t.failing, c)
+		case c.State == verdict.Error:
+			t.errors = append(t.errors, c)
+		case c.State == verdict.Untested:
+			t.untested = append(t.untested, c)
+		default:
+			t.undecided = append(t.undecided, c)
+		}
+	}
+	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
+	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
+	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
+	t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
+}
+
+// section numbers on from n and returns the last number.
+func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
+	if len(causes) == 0 {
+		return n
+	}
+	t.out.head(head)
+	for i, cs := range causes {
+		n++
+		if i == textCauses && !t.o.Verbose {
+			t.out.para(2, 2, fmt.Sprintf("... and %d more; -v shows them.", len(causes)-i))
+		}
+		if i >= textCauses && !t.o.Verbose {
+			continue
+		}
+		mark := fmt.Sprintf("%d. ", n)
+		t.out.colored(c, 2, 2+len(mark), mark+cs.Message)
+		indent := 2 + len(mark)
+		t.out.labelled(indent, "hosts: ", sample(cs))
+		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested {
+			t.out.labelled(indent, "seen:  ", strings.TrimPrefix(cs.Example, "seen "))
+		}
+		for j, a := range cs.Advice {
+			label := "do:    "
+			if j > 0 {
+				label = "also:  "
+			}
+			t.out.labelled(indent, label, a)
+		}
+	}
+	return n
+}
+
+// sample names the first hosts of a cause.
+func sample(c cause.Cause) string {
+	s := words(c.Sample)
+	if more := c.Hosts - len(c.Sample); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}
+
+// nextStep is the one thing to do now.
+func (t *text) nextStep() {
+	t.out.head("NEXT STEP")
+	s := "Nothing is left to do for the network: go on with the deployment."
+	switch {
+	case len(t.failing) > 0:
+		n, all := t.failing[0].Paths, t.r.Tally.All.Classes[verdict.ClassFailed]
+		share := fmt.Sprintf("%d of the %d paths that do", n, all)
+		if n == all {
+			share = "everything that does"
+		}
+		s = fmt.Sprintf("Mend cause 1: it explains %s not work. Then run the same check again.", share)
+	case len(t.errors) > 0:
+		s = "Mend this machine (cause 1), then run the same check again: nothing was learned about these paths."
+	case len(t.undecided) > 0:
+		s = "See to cause 1, then run the same check again for these hosts."
+	case len(t.untested) > 0:
+		s = "Run the command under cause 1 where these paths start."
+	case t.r.Tally.Hosts == 0:
+		s = "Look at the target list and the roles of the site: cmreach plan shows what would be checked."
+	}
+	if !t.r.Complete() {
+		s += " This run did not come to its end: the hosts that are missing here must be checked again."
+	}
+	t.out.para(2, 2, s)
+}
+
+// doubt says how far the silence can be trusted, and what limited the run.
+func (t *text) doubt() {
+	t.out.head("HOW SURE")
+	r := t.r
+	switch {
+	case r.Truncated != nil:
+		t.out.para(2, 2, fmt.Sprintf("The record has no end: how many of %s are wrong is not known.", silentPaths(r.Silent)))
+	case r.Silent == 0:
+		t.out.para(2, 2, fmt.Sprintf("No path was silent: nothing here rests on a missing answer (loss %s).", percent(r.End.Loss)))
+	default:
+		t.out.para(2, 2, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
+			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
+	}
+	for _, n := range r.Header.Notes {
+		t.out.para(2, 4, "- "+n)
+	}
+}
+
+// expected writes an expected number: 0 where it is not worth a thought.
+func expected(n float64) string {
+	switch {
+	case n < 0.01:
+		return "0"
+	case n < 10:
+		return fmt.Sprintf("%.2f", n)
+	default:
+		return fmt.Sprintf("%.0f", n)
+	}
+}
+
+func silentPaths(n int) string {
+	if n == 1 {
+		return "1 silent path"
+	}
+	return fmt.Sprintf("%d silent paths", n)
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func percent(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) }
+
+func hosts(n int) string {
+	if n == 1 {
+		return "1 host"
+	}
+	return fmt.Sprintf("%d hosts", n)
+}
+
+// portOf names a port, or what takes its place.
+func portOf(p scanner.Protocol, port uint16) string {
+	switch {
+	case p == scanner.ICMP:
+		return "echo"
+	case port == 0:
+		return p.String() + "/rpc"
+	default:
+		return fmt.Sprintf("%s/%d", p, port)
+	}
+}

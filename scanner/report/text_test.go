@@ -1,0 +1,143 @@
+package report_test
+
+import (
+	"cmreach/scanner/record"
+	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
+	"io"
+	"strings"
+	"testing"
+)
+
+// The first lines have the answer, and the next step says what to do.
+func TestAnswerFirst(t *testing.T) {
+	done := &record.End{Finished: runStart}
+	for _, tt := range []struct {
+		name   string
+		states []verdict.State
+		end    *record.End
+		first  string
+		other  string
+		next   string
+	}{
+		{"nothing", nil, done, "NOTHING CHECKED: no host was checked.", "", "Look at the target list"},
+		{"ready", []verdict.State{verdict.Open}, done, "READY: every required path that can be tested from here is open.", "Ready 1,", "Nothing is left to do"},
+		{"blocked", []verdict.State{verdict.Open, verdict.Blocked, verdict.Down, verdict.Error}, done, "NOT READY: 1 of 4 hosts cannot be reached as required.", "Ready 1, not ready 1, not decided 1, error 1,", "Mend cause 1"},
+		{"error", []verdict.State{verdict.Error, verdict.Down}, done, "NO ANSWER: this machine could not do the test for 1 of 2 hosts.", "", "Mend this machine"},
+		{"down", []verdict.State{verdict.Open, verdict.Down}, done, "NOT DECIDED: nothing is known to be blocked, but 1 of 2 hosts did not show it.", "", "See to cause 1"},
+		{"untested", []verdict.State{verdict.Untested}, done, "NOT TESTED: no required path starts here", "", "Run the command under cause 1"},
+		{"interrupted", []verdict.State{verdict.Open}, &record.End{Interrupted: true, Hosts: 1, Planned: 9}, "READY", "INTERRUPTED: 1 of 9 hosts planned were checked", "must be checked again"},
+		{"ended early", []verdict.State{verdict.Open}, &record.End{Err: "no such device"}, "READY", "ENDED EARLY: no such device", "must be checked again"},
+		{"cut", []verdict.State{verdict.Open}, nil, "READY", "INCOMPLETE: the record has no end", "must be checked again"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var hosts [][]verdict.Finding
+			for i, s := range tt.states {
+				f := oddFinding("pc-"+string(rune('a'+i)), s)
+				f.Reason = s.String() + ".x"
+				hosts = append(hosts, []verdict.Finding{f})
+			}
+			out := render(t, plainText, load(t, oddRun(t, hosts, "x", tt.end), report.Options{}))
+			if !strings.HasPrefix(out, tt.first) {
+				t.Errorf("begins with %q, want %q", out[:min(len(out), 100)], tt.first)
+			}
+			_, step, _ := strings.Cut(out, "NEXT STEP\n")
+			step, _, _ = strings.Cut(step, "HOW SURE")
+			if !strings.Contains(strings.Join(strings.Fields(step), " "), tt.next) {
+				t.Errorf("next step %q, want %q", step, tt.next)
+			}
+			if !strings.Contains(out, tt.other) {
+				t.Errorf("%q is missing in\n%s", tt.other, out)
+			}
+		})
+	}
+}
+
+// The table of hosts is short unless asked for, and shows each trouble.
+func TestHostTable(t *testing.T) {
+	run := load(t, runs()[0].record(t), report.Options{})
+	_, table, _ := strings.Cut(render(t, plainText, run), "\nHOSTS\n")
+	if n := strings.Count(table, "  pc-"); n > 20 || n < 10 {
+		t.Errorf("%d hosts in the short table", n)
+	}
+	for _, host := range []string{"pc-0100", "pc-0200", "pc-0031", "pc-0032", "pc-0033", "pc-0035", "pc-0036", "pc-gone"} {
+		if !strings.Contains(table, host) {
+			t.Errorf("%s is not in the table", host)
+		}
+	}
+	verbose := render(t, verboseText, run)
+	for h, err := range run.Hosts() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(verbose, "\n  "+h.Name+" (") && h.Addr.IsValid() {
+			t.Errorf("%s is not in the long table", h.Name)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	run := load(t, runs()[1].record(t), report.Options{})
+	for _, f := range report.Formats {
+		if err := report.Write(io.Discard, f, run, report.TextOptions{}); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit") {
+		t.Errorf("an unknown format: %v", err)
+	}
+}
+
+// Breaking out of a walk leaves the run as it was.
+func TestHostsCanBeLeft(t *testing.T) {
+	run := load(t, runs()[0].record(t), report.Options{})
+	for range run.Hosts() {
+		break
+	}
+	n := 0
+	for _, err := range run.Hosts() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != run.Tally.Hosts {
+		t.Errorf("%d hosts, want %d", n, run.Tally.Hosts)
+	}
+}
+
+func TestColourOnlyWhenAsked(t *testing.T) {
+	run := load(t, runs()[0].record(t), report.Options{})
+	colored := render(t, func(w io.Writer, r *report.Run) error {
+		return report.Text(w, r, report.TextOptions{Color: true})
+	}, run)
+	plain := render(t, plainText, run)
+	if strings.Contains(plain, "\x1b") || !strings.Contains(colored, "\x1b[31mNOT READY\x1b[0m") {
+		t.Error("colour where none was asked for, or none where it was")
+	}
+	bare := colored
+	for _, code := range []string{"\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"} {
+		bare = strings.ReplaceAll(bare, code, "")
+	}
+	if bare != plain {
+		t.Error("the text differs by more than its colours")
+	}
+}
+
+func TestLinesFitTheScreen(t *testing.T) {
+	for _, r := range runs() {
+		run := load(t, r.record(t), report.Options{})
+		for _, width := range []int{80, 60, 120} {
+			for _, verbose := range []bool{false, true} {
+				out := render(t, func(w io.Writer, r *report.Run) error {
+					return report.Text(w, r, report.TextOptions{Width: width, Verbose: verbose})
+				}, run)
+				for line := range strings.Lines(out) {
+					if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
+						t.Errorf("%s, width %d: line of %d columns: %q", r.name, width, n, line)
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package verdict
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Exit codes of a finished check; design.md's contract. The codes 2 (bad
+// input) and 130 (interrupted) are not decided by findings.
+const (
+	ExitOpen      = 0 // every required path is open
+	ExitFailed    = 1 // a required path is in a state that counts as failure
+	ExitUndecided = 3 // none of those, but required paths stayed undecided
+	ExitError     = 4 // none of ExitFailed, but this machine could not do a test
+)
+
+// StateSet is a set of states.
+type StateSet uint16
+
+// DefaultFail are the states that count as failure unless the user says more.
+const DefaultFail = StateSet(1<<Blocked | 1<<Closed | 1<<WrongService | 1<<WrongHost)
+
+// Has reports whether the state is in the set.
+func (s StateSet) Has(st State) bool { return st <= Error && s&(1<<st) != 0 }
+
+// With returns the set with the state in it.
+func (s StateSet) With(st State) StateSet { return s | 1<<st }
+
+// ParseFailOn reads the states that count as failure beside those of
+// DefaultFail. All mistakes are reported at once.
+func ParseFailOn(words []string) (StateSet, error) {
+	set := DefaultFail
+	var errs []error
+	for _, w := range words {
+		st, err := ParseState(strings.TrimSpace(w))
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case st == Open:
+			errs = append(errs, errors.New("an open path is no failure: name another state"))
+		default:
+			set = set.With(st)
+		}
+	}
+	return set, errors.Join(errs...)
+}
+
+// Class is what a finding means for the run as a whole.
+type Class uint8
+
+// The classes. Each finding is in exactly one.
+const (
+	ClassPassed    Class = iota // open
+	ClassFailed                 // required, and its state counts as failure
+	ClassError                  // required, and this machine could not test it
+	ClassUndecided              // required, and not known to work: down, unresolved, inconclusive
+	ClassUntested               // required, and to be tested from elsewhere
+	ClassSatisfied              // not open, but another path of its any-of group is
+	ClassOptional               // not open, and not required
+)
+
+const classes = int(ClassOptional) + 1
+
+// Classify says what a finding means when the states in fail count as failure.
+// The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
+func Classify(f Finding, fail StateSet) Class {
+	switch {
+	case f.State == Open:
+		return ClassPassed
+	case !f.Required:
+		return ClassOptional
+	case f.SatisfiedBy != "":
+		return ClassSatisfied
+	case fail.Has(f.State):
+		return ClassFailed
+	case f.State == Error:
+		return ClassError
+	case f.State == Untested:
+		return ClassUntested
+	default:
+		return ClassUndecided
+	}
+}
+
+// Counts holds a number for each state.
+type Counts [int(Error) + 1]int
+
+// Total is the sum over all states.
+func (c Counts) Total() int {
+	n := 0
+	for _, v := range c {
+		n += v
+	}
+	return n
+}
+
+// MarshalJSON writes all states in the order of the reports, with those that
+// are 0, so that a script need not ask which are there.
+func (c Counts) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, s := range States {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Quote(s.String()) + ":" + strconv.Itoa(c[s]))
+	}
+	if n := c[StateUnknown]; n > 0 {
+		b.WriteString(`,"unknown":` + strconv.Itoa(n))
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// Part counts the findings of one profile, or of one requirement.
+type Part struct {
+	Name    string
+	States  Counts
+	Classes [classes]int
+}
+
+// Total is the number of findings.
+func (p Part) Total() int { return p.States.Total() }
+
+func (p *Part) add(f Finding, c Class) {
+	p.States[known(f.State)]++
+	p.Classes[c]++
+}
+
+// Tally counts the findings of a run. The zero value counts with an empty set
+// of failure states; use NewTally.
+type Tally struct {
+	Fail          StateSet
+	Required      Counts
+	Informational Counts
+	All           Part
+	Profiles      []Part // in the order in which they came
+	Requirements  []Part // likewise
+
+	// Hosts counts the addresses, and HostsBy the worst class that each of
+	// them met among its required paths (ClassOptional: it has none).
+	Hosts   int
+	HostsBy [classes]int
+
+	profiles, requirements map[string]int
+}
+
+// NewTally returns a tally that takes the states in fail for failures.
+func NewTally(fail StateSet) *Tally {
+	return &Tally{Fail: fail, profiles: map[string]int{}, requirements: map[string]int{}}
+}
+
+// Satisfy marks, among the findings of one host, the members of any-of groups
+// of which another one is open. Judge does so itself; this is for findings that
+// come from elsewhere, such as an old record.
+func Satisfy(findings []Finding) { satisfy(findings) }
+
+// AddHost counts the findings of one host. A member of an any-of group that
+// has an open member is satisfied, whether or not the finding says so itself.
+func (t *Tally) AddHost(findings []Finding) {
+	findings = append([]Finding(nil), findings...)
+	satisfy(findings)
+	t.Hosts++
+	t.HostsBy[HostClass(findings, t.Fail)]++
+	for _, f := range findings {
+		c := Classify(f, t.Fail)
+		t.All.add(f, c)
+		part(&t.Profiles, t.profiles, f.Profile).add(f, c)
+		part(&t.Requirements, t.requirements, f.Requirement).add(f, c)
+		which := &t.Required
+		if !f.Required {
+			which = &t.Informational
+		}
+		which[known(f.State)]++
+	}
+}
+
+// known maps a state that has no word to StateUnknown.
+func known(s State) State {
+	if s > Error {
+		return StateUnknown
+	}
+	return s
+}
+
+// part finds or makes the part of a name.
+func part(parts *[]Part, index map[string]int, name string) *Part {
+	i, ok := index[name]
+	if !ok {
+		i = len(*parts)
+		index[name] = i
+		*parts = append(*parts, Part{Name: name})
+	}
+	return &(*parts)[i]
+}
+
+// worst is the order in which the classes of its paths decide about a host.
+var worst = []Class{ClassFailed, ClassError, ClassUndecided, ClassPassed, ClassSatisfied, ClassUntested}
+
+// HostClass is the worst class among the required findings of one host. It is
+// ClassPassed when every required path that can be tested from here is open,
+// and ClassOptional when no path is required.
+func HostClass(findings []Finding, fail StateSet) Class {
+	var has [classes]bool
+	for _, f := range findings {
+		if f.Required {
+			has[Classify(f, fail)] = true
+		}
+	}
+	for _, c := range worst {
+		if has[c] {
+			return c
+		}
+	}
+	return ClassOptional
+}
+
+// Exit is the exit code of a run that came to its end. A failure wins over an
+// error, an error over what is undecided; untested paths alone change nothing.
+func (t *Tally) Exit() int {
+	switch c := t.All.Classes; {
+	case c[ClassFailed] > 0:
+		return ExitFailed
+	case c[ClassError] > 0:
+		return ExitError
+	case c[ClassUndecided] > 0:
+		return ExitUndecided
+	default:
+		return ExitOpen
+	}
+}
+
+// String is the tally in one line, the states in the order of the reports.
+func (t *Tally) String() string {
+	var s []string
+	for _, st := range States {
+		if n := t.All.States[st]; n > 0 {
+			s = append(s, fmt.Sprintf("%d %s", n, st))
+		}
+	}
+	if len(s) == 0 {
+		return "no paths"
+	}
+	return strings.Join(s, ", ")
+}
