@@ -1,0 +1,218 @@
+package profiles
+
+import (
+	"cmreach/scanner"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// overrides are the flags of a run, read against its profiles and laid over
+// its site file.
+type overrides struct {
+	hosts   map[scanner.Role][]hostItem
+	ports   map[string]uint16
+	only    map[string]bool // ids of requirements; nil: all
+	vantage scanner.Role
+}
+
+// readOverrides reads the flags. Mistakes go to m, all of them.
+func readOverrides(o Options, m *mistakes) overrides {
+	out := overrides{hosts: map[scanner.Role][]hostItem{}, ports: map[string]uint16{}}
+	out.roleHosts(o, m)
+	out.namedPorts(o, m)
+	m.file = "--only"
+	out.only = onlyRows(o, m)
+	m.file = "--vantage"
+	out.vantage = scanner.RoleSiteServer
+	if o.Vantage != "" {
+		if !slices.Contains(roleWords(), o.Vantage) {
+			m.add(place{}, Suggest(o.Vantage, roleWords()), "unknown role %q", o.Vantage)
+		}
+		out.vantage = scanner.Role(o.Vantage)
+	}
+	return out
+}
+
+// roleHosts reads --role ROLE=HOST[,HOST…]. A role on the command line takes
+// the place of the site file's hosts for it.
+func (out overrides) roleHosts(o Options, m *mistakes) {
+	m.file = "--role"
+	for _, flag := range o.Roles {
+		word, hosts, ok := strings.Cut(flag, "=")
+		word = strings.TrimSpace(word)
+		switch {
+		case !ok:
+			m.add(place{}, "write ROLE=HOST, such as management-point=mp1.example.com", "%q has no host", flag)
+			continue
+		case word == string(scanner.RoleClient):
+			m.add(place{}, "name clients as arguments or with -t FILE", "clients are the targets of the run")
+			continue
+		case !slices.Contains(siteRoleWords(), word):
+			m.add(place{}, Suggest(word, siteRoleWords()), "unknown role %q", word)
+			continue
+		}
+		for h := range strings.SplitSeq(hosts, ",") {
+			out.addHost(scanner.Role(word), strings.TrimSpace(h), o.Family, m)
+		}
+	}
+	if o.Site == nil {
+		return
+	}
+	m.file = o.Site.File
+	fromFlags := len(out.hosts)
+	named := make(map[scanner.Role]bool, fromFlags)
+	for role := range out.hosts {
+		named[role] = true
+	}
+	for _, role := range Roles() {
+		if named[role] {
+			continue
+		}
+		for _, h := range o.Site.Roles[role] {
+			out.addHost(role, h, o.Family, m)
+		}
+	}
+}
+
+func (out overrides) addHost(role scanner.Role, text string, family Family, m *mistakes) {
+	if text == "" {
+		m.add(place{}, "write ROLE=HOST, such as management-point=mp1.example.com", "the role %s has an empty host", role)
+		return
+	}
+	it, msg, hint := parseHost(text)
+	if msg == "" && it.from.IsValid() {
+		if why, cure := family.refuse(it.from); why != "" {
+			msg, hint = text+" "+why, cure
+		}
+	}
+	if msg != "" {
+		m.add(place{}, hint, "role %s: %s", role, msg)
+		return
+	}
+	h := it.host()
+	if !slices.ContainsFunc(out.hosts[role], func(have hostItem) bool { return have.key == h.key }) {
+		out.hosts[role] = append(out.hosts[role], h)
+	}
+}
+
+// namedPorts reads --port NAME=PORT over the site file over the defaults.
+func (out overrides) namedPorts(o Options, m *mistakes) {
+	var known []string
+	for _, p := range o.Profiles {
+		for _, port := range p.Ports {
+			if !slices.Contains(known, port.Name) {
+				known = append(known, port.Name)
+			}
+			out.ports[port.Name] = port.Default
+		}
+	}
+	if o.Site != nil {
+		m.file = o.Site.File
+		everywhere := append(slices.Clone(known), builtinPorts()...)
+		for name, number := range o.Site.Ports {
+			if !slices.Contains(everywhere, name) {
+				m.add(o.Site.portsAt[name], Suggest(name, everywhere), "unknown port %q", name)
+			} else if slices.Contains(known, name) {
+				out.ports[name] = number
+			}
+		}
+	}
+	m.file = "--port"
+	given := map[string]bool{}
+	for _, flag := range o.Ports {
+		for entry := range strings.SplitSeq(flag, ",") {
+			name, number, ok := strings.Cut(strings.TrimSpace(entry), "=")
+			p, valid := parsePort(number)
+			switch {
+			case !ok:
+				m.add(place{}, "write NAME=PORT, such as http=8080", "%q has no port", entry)
+			case !slices.Contains(known, name):
+				m.add(place{}, Suggest(name, known), "unknown port %q", name)
+			case !valid:
+				m.add(place{}, portHint, "%s: %q is not a port", name, number)
+			case given[name]:
+				m.add(place{}, "give it once", "the port %s is given twice", name)
+			default:
+				given[name], out.ports[name] = true, p
+			}
+		}
+	}
+}
+
+// builtinPorts are the names of the ports of every built-in profile: a site
+// file serves all of them, whichever a run uses.
+func builtinPorts() []string {
+	list, err := Load(Names(), nil)
+	if err != nil {
+		return nil // a test holds the built-in profiles to be good
+	}
+	var out []string
+	for _, p := range list {
+		for _, port := range p.Ports {
+			out = append(out, port.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// onlyRows reads --only ROW[,ROW]. A row is "push/smb", or "smb" in every
+// profile that has it.
+func onlyRows(o Options, m *mistakes) map[string]bool {
+	if len(o.Only) == 0 {
+		return nil
+	}
+	var full, short []string
+	for _, p := range o.Profiles {
+		for _, r := range p.Rows {
+			full = append(full, p.Name+"/"+r.ID)
+			if !slices.Contains(short, r.ID) {
+				short = append(short, r.ID)
+			}
+		}
+	}
+	out := map[string]bool{}
+	for _, flag := range o.Only {
+		for w := range strings.SplitSeq(flag, ",") {
+			w = strings.TrimSpace(w)
+			found := false
+			for _, id := range full {
+				if id == w || strings.HasSuffix(id, "/"+w) && !strings.Contains(w, "/") {
+					out[id], found = true, true
+				}
+			}
+			switch known := full; {
+			case found:
+			case w == "":
+				m.add(place{}, "known: "+strings.Join(full, ", "), "a row is empty")
+			case !strings.Contains(w, "/"):
+				known = short
+				fallthrough
+			default:
+				m.add(place{}, Suggest(w, known), "unknown row %q", w)
+			}
+		}
+	}
+	return out
+}
+
+// requirement makes a row concrete.
+func (out overrides) requirement(p *Profile, r Row) *scanner.Requirement {
+	req := &scanner.Requirement{
+		ID: p.Name + "/" + r.ID, Profile: p.Name, Title: r.Title,
+		From: r.From, To: r.To, Protocol: r.Protocol, Port: out.ports[r.Port],
+		Probe: r.Probe, Need: r.Need, AnyOf: r.AnyOf, Listener: r.Listener,
+		Via: out.ports[r.Via], ViaProbe: r.ViaProbe,
+		FromHere: r.From == out.vantage, Source: r.Source, Fix: r.Fix,
+	}
+	for _, name := range r.Extra {
+		req.Extra = append(req.Extra, out.ports[name])
+	}
+	return req
+}
+
+// roleMissing says that no host is named for a role.
+func roleMissing(role scanner.Role) (reason, hint string) {
+	return "no " + spaced(role) + " is named", fmt.Sprintf("name one with --role %s=HOST or in the site file", role)
+}

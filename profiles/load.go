@@ -1,0 +1,204 @@
+package profiles
+
+import (
+	"cmreach/scanner"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+//go:embed builtin/*.yaml
+var builtin embed.FS
+
+// Names lists the built-in profiles.
+func Names() []string {
+	entries, err := builtin.ReadDir("builtin")
+	if err != nil {
+		return nil // the folder is part of the program: it is there
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	return names
+}
+
+// Load reads built-in profiles by name and further ones from files, in the
+// order given. The error joins every mistake of every file.
+func Load(names, files []string) ([]*Profile, error) {
+	var out []*Profile
+	var errs []error
+	for _, name := range once(names) {
+		if !slices.Contains(Names(), name) {
+			errs = append(errs, &Error{File: "--profile", Msg: fmt.Sprintf("unknown profile %q", name), Hint: Suggest(name, Names())})
+			continue
+		}
+		text, err := builtin.ReadFile("builtin/" + name + ".yaml")
+		if err != nil {
+			errs = append(errs, fmt.Errorf("profile %s: %w", name, err))
+			continue
+		}
+		p, err := parseProfile(name+".yaml", string(text))
+		out, errs = append(out, p), append(errs, err)
+	}
+	for _, path := range once(files) {
+		text, err := readFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p, err := parseProfile(path, text)
+		out, errs = append(out, p), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return agree(out)
+}
+
+// agree checks that profiles can go together: names differ, and the name of a
+// port means one port.
+func agree(list []*Profile) ([]*Profile, error) {
+	var errs []error
+	for i, p := range list {
+		for _, q := range list[:i] {
+			if p.Name == q.Name {
+				errs = append(errs, &Error{File: "profile " + p.Name, Msg: "two profiles have this name", Hint: "rename one of them"})
+			}
+			for _, port := range p.Ports {
+				if other, ok := q.port(port.Name); ok && other.Default != port.Default {
+					errs = append(errs, &Error{
+						File: "profile " + p.Name, Hint: "choose another name for it",
+						Msg: fmt.Sprintf("the port %q is %d here and %d in profile %s", port.Name, port.Default, other.Default, q.Name),
+					})
+				}
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// once leaves out what was named before.
+func once(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// readFile reads a YAML file that a user named.
+func readFile(path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // G304: the user names the file
+	if err != nil {
+		var pathErr *os.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return "", &Error{File: path, Msg: "cannot be opened: " + err.Error(), Hint: "check the path and the rights"}
+	}
+	defer func() { _ = f.Close() }() // read only: nothing can be lost
+	text, err := readText(f, yamlMaxBytes)
+	if err != nil {
+		return "", &Error{File: path, Msg: "the file " + err.Error(), Hint: "save it as UTF-8"}
+	}
+	return text, nil
+}
+
+// parseProfile reads a profile file.
+func parseProfile(file, text string) (*Profile, error) {
+	m := &mistakes{file: file, limit: yamlLimit}
+	d := decoder{m}
+	root := parseYAML(text, m)
+	if root == nil {
+		return nil, m.err()
+	}
+	f := d.mapping(root, "a profile", "schema", "profile", "title", "about", "ports", "rows")
+	if root.kind == mapNode {
+		d.need(root.at, "the profile", f, "schema", "profile", "title", "rows")
+	}
+	d.schema(f["schema"])
+	p := &Profile{Name: d.identifier(f["profile"], "profile"), Title: d.text(f["title"], "title")}
+	if f["about"] != nil {
+		p.About = d.text(f["about"], "about")
+	}
+	p.Ports = d.ports(f["ports"])
+	at := map[string]place{} // of each row's id
+	for _, n := range d.list(f["rows"], "rows") {
+		row := d.row(n, p)
+		if first, twice := at[row.ID]; twice && row.ID != "" {
+			d.add(n.at, fmt.Sprintf("the other one is in line %d", first.line), "two rows have the id %q", row.ID)
+		}
+		at[row.ID] = n.at
+		p.Rows = append(p.Rows, row)
+	}
+	d.groups(p, at)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// schemaVersion is the version of the file formats that this program reads.
+const schemaVersion = "1"
+
+func (d decoder) schema(n *node) {
+	if w := d.text(n, "schema"); w != "" && w != schemaVersion {
+		d.add(n.at, "this program reads schema "+schemaVersion, "unknown schema %q", w)
+	}
+}
+
+func (d decoder) ports(n *node) []Port {
+	if n == nil {
+		return nil
+	}
+	d.mapping(n, "ports") // any key, each once
+	var out []Port
+	for _, p := range n.pairs {
+		port := Port{Name: d.identifier(p.key, "port")}
+		if p.value.kind == scalarNode { // the short form "smb: 445"
+			port.Default = d.port(p.value, "default")
+		} else {
+			f := d.mapping(p.value, "a port", "default", "about")
+			d.need(p.key.at, "port "+port.Name, f, "default")
+			port.Default, port.About = d.port(f["default"], "default"), d.text(f["about"], "about")
+		}
+		out = append(out, port)
+	}
+	return out
+}
+
+// groups checks the any-of groups: a group of one is a misspelt name.
+func (d decoder) groups(p *Profile, at map[string]place) {
+	size, need := map[string]int{}, map[string]scanner.Need{}
+	var names []string
+	for _, r := range p.Rows {
+		if r.AnyOf == "" {
+			continue
+		}
+		if size[r.AnyOf]++; size[r.AnyOf] == 1 {
+			names, need[r.AnyOf] = append(names, r.AnyOf), r.Need
+		}
+		if r.Need != need[r.AnyOf] {
+			d.add(at[r.ID], "give all rows of a group the same need", "row %s is %s, others of the group %q are %s", r.ID, r.Need, r.AnyOf, need[r.AnyOf])
+		}
+	}
+	for _, r := range p.Rows {
+		if size[r.AnyOf] == 1 {
+			others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == r.AnyOf })
+			hint := "leave any_of away"
+			if n := Nearest(r.AnyOf, others); n != "" {
+				hint = fmt.Sprintf("did you mean %q?", n)
+			}
+			d.add(at[r.ID], hint, "row %s is the only one of the group %q", r.ID, r.AnyOf)
+		}
+	}
+}

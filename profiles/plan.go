@@ -1,0 +1,285 @@
+package profiles
+
+import (
+	"cmreach/scanner"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Options are what a plan is made of. The texts of flags are taken as they
+// were given.
+type Options struct {
+	Profiles []*Profile
+	Site     *Site    // nil: no site file
+	Targets  *Targets // nil: none
+	Roles    []string // ROLE=HOST[,HOST…]
+	Ports    []string // NAME=PORT
+	Only     []string // ROW[,ROW]
+	Vantage  string   // empty: site-server
+	Family   Family
+}
+
+// Plan says which paths to check: the rows that apply here, and the hosts that
+// each applies to.
+type Plan struct {
+	Profiles []string
+	Site     string // site code; empty: not known
+	Vantage  scanner.Role
+	Family   Family
+	Rows     []*scanner.Requirement // in the order of the profiles
+	LeftOut  []LeftOut
+
+	targets    *Targets
+	clientRows []*scanner.Requirement
+	servers    []server
+	taken      int // servers that are among the targets
+}
+
+// LeftOut is a row that the plan does not check, and why.
+type LeftOut struct {
+	Requirement string       `json:"requirement"` // "push/fsp-http"
+	Title       string       `json:"title"`
+	Need        scanner.Need `json:"need"`
+	Reason      string       `json:"reason"`
+	Hint        string       `json:"hint,omitempty"` // what would bring it in
+}
+
+// server is a host that has a role, with the rows that lead to it; the rows to
+// clients too when it is also a target.
+type server struct {
+	host hostItem
+	rows []*scanner.Requirement
+}
+
+// NewPlan expands profiles for a site and its targets. The error joins every
+// mistake in the flags.
+func NewPlan(o Options) (*Plan, error) {
+	m := &mistakes{limit: yamlLimit}
+	over := readOverrides(o, m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	p := &Plan{Vantage: over.vantage, Family: o.Family, targets: o.Targets}
+	if p.targets == nil {
+		p.targets = &Targets{}
+	}
+	if o.Site != nil {
+		p.Site = o.Site.Code
+	}
+	excluded := over.exclude(p.targets)
+	for _, profile := range o.Profiles {
+		p.Profiles = append(p.Profiles, profile.Name)
+		for _, row := range profile.Rows {
+			p.place(profile, row, over, excluded)
+		}
+	}
+	p.merge()
+	return p, p.check(o)
+}
+
+// exclude takes excluded hosts out of the roles and returns the roles that
+// lost all of theirs.
+func (out overrides) exclude(t *Targets) map[scanner.Role]bool {
+	emptied := map[scanner.Role]bool{}
+	for role, hosts := range out.hosts {
+		kept := slices.DeleteFunc(slices.Clone(hosts), t.excludes)
+		out.hosts[role], emptied[role] = kept, len(kept) == 0
+	}
+	return emptied
+}
+
+// place puts a row into the plan or notes why it is left out.
+func (p *Plan) place(profile *Profile, row Row, over overrides, excluded map[scanner.Role]bool) {
+	id := profile.Name + "/" + row.ID
+	leave := func(reason, hint string) {
+		p.LeftOut = append(p.LeftOut, LeftOut{Requirement: id, Title: row.Title, Need: row.Need, Reason: reason, Hint: hint})
+	}
+	if over.only != nil && !over.only[id] {
+		leave("not chosen by --only", "")
+		return
+	}
+	if excluded[row.To] {
+		leave("every "+spaced(row.To)+" is excluded", "")
+		return
+	}
+	if ok, reason := row.When.holds(over.hosts); !ok {
+		_, hint := roleMissing(row.When.Role)
+		leave(reason, hint)
+		return
+	}
+	toClient := row.To == scanner.RoleClient
+	switch {
+	case toClient && p.targets.Len() == 0:
+		leave("no target is named", "name clients as arguments or with -t FILE")
+		return
+	case !toClient && len(over.hosts[row.To]) == 0:
+		leave(roleMissing(row.To))
+		return
+	}
+	req := over.requirement(profile, row)
+	p.Rows = append(p.Rows, req)
+	if toClient {
+		p.clientRows = append(p.clientRows, req)
+		return
+	}
+	for _, h := range over.hosts[row.To] {
+		i := slices.IndexFunc(p.servers, func(s server) bool { return s.host.key == h.key })
+		if i < 0 {
+			i = len(p.servers)
+			p.servers = append(p.servers, server{host: h})
+		}
+		p.servers[i].rows = append(p.servers[i].rows, req)
+	}
+}
+
+// merge gives the rows to clients to servers that are targets as well: what
+// one port of a host shows explains another, so a host is walked once.
+func (p *Plan) merge() {
+	if len(p.clientRows) == 0 {
+		return
+	}
+	for i := range p.servers {
+		s := &p.servers[i]
+		if !p.targets.has(s.host) {
+			continue
+		}
+		p.taken++
+		var rows []*scanner.Requirement
+		for _, r := range p.Rows {
+			if r.To == scanner.RoleClient || slices.Contains(s.rows, r) {
+				rows = append(rows, r)
+			}
+		}
+		s.rows = rows
+	}
+}
+
+// check refuses a plan that would check nothing of what was asked for.
+func (p *Plan) check(o Options) error {
+	fromHere := slices.ContainsFunc(p.Rows, func(r *scanner.Requirement) bool { return r.FromHere })
+	switch {
+	case fromHere, len(p.Rows) > 0 && (len(o.Only) > 0 || p.targets.Len() > 0):
+		return nil
+	case p.targets.ExcludedCount() > 0 && p.targets.Len() == 0:
+		return &Error{File: "targets", Msg: "every target is excluded", Hint: "check --exclude and the site file"}
+	case p.targets.Len() == 0 && p.Vantage == scanner.RoleSiteServer:
+		return &Error{File: "targets", Msg: "no target is named", Hint: "name clients as arguments or with -t FILE"}
+	}
+	return &Error{
+		File: "plan", Msg: fmt.Sprintf("no row of the profile applies from the vantage %s", p.Vantage),
+		Hint: "name the hosts of its roles with --role ROLE=HOST or in a site file",
+	}
+}
+
+// Targets walks what the plan checks: first the hosts that have a role, then
+// the clients in the order in which they were named. Each host comes once. The
+// slices of rows are shared.
+func (p *Plan) Targets() iter.Seq[scanner.Target] {
+	return func(yield func(scanner.Target) bool) {
+		done := make(map[string]bool, len(p.servers))
+		for _, s := range p.servers {
+			done[s.host.key] = true
+			if !yield(scanner.Target{Name: s.host.name, Addr: s.host.addr, Rows: s.rows}) {
+				return
+			}
+		}
+		if len(p.clientRows) == 0 {
+			return
+		}
+		for h := range p.targets.all() {
+			if done[h.key] {
+				continue
+			}
+			if !yield(scanner.Target{Name: h.name, Addr: h.addr, Rows: p.clientRows}) {
+				return
+			}
+		}
+	}
+}
+
+// Hosts is how many targets the plan has. A name counts once, however many
+// addresses it turns out to have.
+func (p *Plan) Hosts() int { return len(p.servers) + p.clients() }
+
+// clients is how many targets get the rows to clients alone.
+func (p *Plan) clients() int {
+	if len(p.clientRows) == 0 {
+		return 0
+	}
+	return p.targets.Len() - p.taken
+}
+
+// Paths is how many paths the plan has, with one address for each name.
+func (p *Plan) Paths() int {
+	n := p.clients() * len(p.clientRows)
+	for _, s := range p.servers {
+		n += len(s.rows)
+	}
+	return n
+}
+
+// Excluded reports whether an address must not be touched. Names can resolve
+// to excluded addresses, so whoever resolves them must ask.
+func (p *Plan) Excluded(a netip.Addr) bool { return p.targets.Excluded(a) }
+
+// Estimate is what a plan would send, and for how long. The conversations on
+// ports that answer come on top: they depend on what answers.
+type Estimate struct {
+	PacketsBest   int           `json:"packets_best"`  // when everything answers the first packet
+	PacketsWorst  int           `json:"packets_worst"` // when nothing ever answers
+	Conversations int           `json:"conversations"` // at most, besides the ports that conversations reveal
+	Best          time.Duration `json:"best"`          // nanoseconds
+	Worst         time.Duration `json:"worst"`
+}
+
+// Estimate reckons with a rate in packets a second (0: as fast as it goes),
+// rounds for the silent, and the time that each round waits at its end.
+func (p *Plan) Estimate(rate, rounds int, timeout time.Duration) Estimate {
+	shots, talks := shotsOf(p.clientRows)
+	e := Estimate{PacketsBest: p.clients() * shots, Conversations: p.clients() * talks}
+	for _, s := range p.servers {
+		shots, talks := shotsOf(s.rows)
+		e.PacketsBest += shots
+		e.Conversations += talks
+	}
+	rounds = max(rounds, 1)
+	e.PacketsWorst = e.PacketsBest * rounds
+	e.Worst = timeout * time.Duration(rounds)
+	if rate > 0 {
+		second := float64(time.Second) / float64(rate) // for a packet
+		e.Best = time.Duration(float64(e.PacketsBest) * second)
+		e.Worst += time.Duration(float64(e.PacketsWorst) * second)
+	}
+	return e
+}
+
+// shotsOf counts the single packets and the conversations for one host. Rows
+// that share a port share its packet.
+func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
+	type endpoint struct {
+		protocol scanner.Protocol
+		port     uint16
+	}
+	type talk struct {
+		endpoint
+		probe string
+	}
+	ends, probes := map[endpoint]bool{}, map[talk]bool{}
+	for _, r := range rows {
+		e := endpoint{r.Protocol, r.Port}
+		if r.Via != 0 {
+			e.port = r.Via
+			probes[talk{e, r.ViaProbe}] = true
+			for _, extra := range r.Extra {
+				ends[endpoint{r.Protocol, extra}] = true
+			}
+		} else if r.Probe != "" && r.Protocol == scanner.TCP {
+			probes[talk{e, r.Probe}] = true
+		}
+		ends[e] = true
+	}
+	return len(ends), len(probes)
+}

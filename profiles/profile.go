@@ -1,0 +1,75 @@
+package profiles
+
+import "cmreach/scanner"
+
+// Profile is one way of installing or managing the client: the paths that it
+// needs. It is general; a plan makes it concrete for a site.
+type Profile struct {
+	Name  string
+	Title string
+	About string
+	Ports []Port // the named ports that its rows use, in the order of the file
+	Rows  []Row
+}
+
+// Port is a port with a name, so that a site that moved it says so once.
+type Port struct {
+	Name    string
+	Default uint16
+	About   string
+}
+
+// Row is one path that a profile needs.
+type Row struct {
+	ID       string // within the profile: "smb"
+	Title    string
+	From     scanner.Role
+	To       scanner.Role
+	Protocol scanner.Protocol
+	Port     string // the name of a port; empty for ICMP and where Via names the ports
+	Need     scanner.Need
+	AnyOf    string
+	Listener scanner.Listener
+	Probe    string
+
+	Via      string   // the name of the port whose conversation names the ports of this row
+	ViaProbe string   // the word for that conversation
+	Extra    []string // names of fixed ports that are tried beside the named ones
+
+	When   Condition
+	Source string // document and section
+	Fix    string // what to do when the path does not work
+}
+
+// Condition says when a row applies. The zero value always holds.
+type Condition struct {
+	// Role: a host of this role is named.
+	Role scanner.Role
+}
+
+// String says the condition in words; empty for one that always holds.
+func (c Condition) String() string {
+	if c.Role == "" {
+		return ""
+	}
+	return "a " + spaced(c.Role) + " is named"
+}
+
+// holds is the one place where conditions are evaluated. When the condition
+// does not hold, it says why.
+func (c Condition) holds(hosts map[scanner.Role][]hostItem) (bool, string) {
+	if c.Role != "" && len(hosts[c.Role]) == 0 {
+		return false, "needed only when " + c.String()
+	}
+	return true, ""
+}
+
+// port finds a named port.
+func (p *Profile) port(name string) (Port, bool) {
+	for _, have := range p.Ports {
+		if have.Name == name {
+			return have, true
+		}
+	}
+	return Port{}, false
+}
