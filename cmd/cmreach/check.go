@@ -1,0 +1,272 @@
+package main
+
+import (
+	"cmreach/probes"
+	"cmreach/probes/socket"
+	"cmreach/profiles"
+	"cmreach/scanner"
+	"cmreach/scanner/cause"
+	"cmreach/scanner/record"
+	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+func (p *program) check(args []string) (int, error) {
+	var s selection
+	fs := p.flagSet("check", "[FLAGS] [TARGET…]")
+	s.register(fs)
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
+	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	outs, outErr := readOutputs(*outputs)
+	set, failErr := failOn(*fail)
+	plan, limits, err := p.build(&s, fs.Args())
+	if err := errors.Join(outErr, failErr, err); err != nil {
+		return 0, usage(err)
+	}
+	if err := writable(outs); err != nil {
+		return 0, usage(err)
+	}
+	log := p.logger(*verbose, *quiet)
+	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
+	c := &checkRun{
+		program: p, plan: plan, set: set, outs: outs, resolver: net.DefaultResolver, log: log,
+		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
+	}
+	run, err := c.do()
+	if err != nil {
+		return 0, err
+	}
+	defer c.forget()
+	for _, o := range outs {
+		if o.format == "jsonl" {
+			continue // written as it came
+		}
+		if err := p.render(o, run, p.look(*verbose)); err != nil {
+			return 0, err
+		}
+	}
+	return run.Exit(), nil
+}
+
+// settings are the flags of a run and what was read out of them.
+type settings struct {
+	selection
+	pace
+}
+
+// checkRun is one run of a check: from the plan to the record, and from the
+// record to what is reported.
+type checkRun struct {
+	*program
+	settings
+	plan     *profiles.Plan
+	set      verdict.StateSet
+	outs     []output
+	resolver scanner.Resolver
+	progress *progress
+	log      *zap.Logger
+
+	spool  *os.File // the record
+	kept   bool     // the record is an output
+	last   scanner.Progress
+	hosts  int
+	broken error
+}
+
+// do runs the check and returns the run as it was recorded.
+func (c *checkRun) do() (*report.Run, error) {
+	if err := c.openRecord(); err != nil {
+		return nil, usage(err)
+	}
+	engine, err := socket.NewConnect(socket.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("this machine cannot send: %w", err)
+	}
+	defer func() { _ = engine.Close() }()
+	for _, n := range engine.Notes() {
+		c.log.Info("limits of this machine", zap.String("note", n))
+	}
+	w := record.NewWriter(c.sink())
+	if err := w.WriteHeader(c.header(engine.Notes())); err != nil {
+		return nil, fmt.Errorf("write the record: %w", err)
+	}
+	if err := c.runInto(w, c.config(engine)); err != nil {
+		return nil, err
+	}
+	c.progress.clear()
+	return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
+}
+
+// runInto does the check and writes its stream.
+func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
+	tally := verdict.NewTally(c.set)
+	var failed error
+	causes := cause.Group(func(yield func(verdict.Finding) bool) {
+		for ev := range scanner.Run(c.ctx, cfg, c.plan.Targets()) {
+			findings, err := c.event(w, tally, ev)
+			if err != nil {
+				failed = err
+				return
+			}
+			for _, f := range findings {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	for _, cs := range causes {
+		if err := record.WriteCause(w, cs); err != nil {
+			return fmt.Errorf("write the record: %w", err)
+		}
+	}
+	return c.end(w, tally)
+}
+
+// event records one event of the run and returns the findings that it brings.
+func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Event) ([]verdict.Finding, error) {
+	switch {
+	case ev.Err != nil:
+		c.broken = ev.Err
+		return nil, nil
+	case ev.Progress != nil:
+		c.last = *ev.Progress
+		c.progress.show(c.last)
+		return nil, nil
+	}
+	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
+	tally.AddHost(findings)
+	c.hosts++
+	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
+		return nil, fmt.Errorf("write the record: %w", err)
+	}
+	return findings, nil
+}
+
+// end closes the record.
+func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
+	end := record.End{
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Planned: c.plan.Hosts(),
+		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: tally.Exit(),
+	}
+	switch {
+	case end.Interrupted:
+		end.Exit = exitInterrupted
+	case c.broken != nil:
+		end.Err, end.Exit = c.broken.Error(), verdict.ExitError
+	}
+	if err := w.WriteEnd(end); err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	return nil
+}
+
+// judge is the opinion on a recorded host.
+func judge(h record.Header, host scanner.Host) []verdict.Finding {
+	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
+}
+
+func (c *checkRun) header(notes []string) record.Header {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	return record.Header{
+		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
+		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
+		Targets: c.plan.Hosts(), Engine: "connect", Depth: c.selection.depth, Rate: c.selection.rate,
+		Timeout: c.timeout, Rounds: c.rounds, Notes: notes,
+	}
+}
+
+func (c *checkRun) config(engine *socket.Connect) scanner.Config {
+	return scanner.Config{
+		Sweeper: engine, Dialer: engine, Probes: probes.ByName(),
+		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
+		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
+	}
+}
+
+// openRecord opens the file that the run is recorded in: an output if one is
+// asked for, else a temporary file.
+func (c *checkRun) openRecord() (err error) {
+	for _, o := range c.outs {
+		if o.format == "jsonl" && o.file != "" {
+			c.kept = true
+			c.spool, err = os.Create(o.file)
+			if err != nil {
+				return fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err))
+			}
+			return nil
+		}
+	}
+	c.spool, err = os.CreateTemp("", "cmreach-*.jsonl")
+	if err != nil {
+		return fmt.Errorf("cannot write a temporary record: %w: set TMPDIR, or keep the record with -o jsonl=FILE", err)
+	}
+	return nil
+}
+
+// sink is where the stream goes: to the record, and to standard output if that
+// is asked for.
+func (c *checkRun) sink() io.Writer {
+	for _, o := range c.outs {
+		if o.format == "jsonl" && o.file == "" {
+			return io.MultiWriter(c.spool, c.stdout)
+		}
+	}
+	return c.spool
+}
+
+// source opens the record for reading.
+func (c *checkRun) source() (io.ReadCloser, error) { return os.Open(c.spool.Name()) }
+
+// forget closes the record, and removes it unless it is an output.
+func (c *checkRun) forget() {
+	_ = c.spool.Close()
+	if !c.kept {
+		_ = os.Remove(c.spool.Name())
+	}
+}
+
+// spared is a resolver that gives away no address that must not be touched.
+type spared struct {
+	scanner.Resolver
+	excluded func(netip.Addr) bool
+}
+
+// LookupNetIP returns the addresses of a name that are not excluded.
+func (s spared) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	addrs, err := s.Resolver.LookupNetIP(ctx, network, host)
+	if err != nil {
+		return nil, err
+	}
+	var left []netip.Addr
+	for _, a := range addrs {
+		if !s.excluded(a.Unmap()) {
+			left = append(left, a)
+		}
+	}
+	if len(left) == 0 && len(addrs) > 0 {
+		return nil, fmt.Errorf("all addresses of %s are excluded by --exclude", host)
+	}
+	return left, nil
+}

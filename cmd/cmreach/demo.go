@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmreach/profiles"
+	"cmreach/scanner"
+	"cmreach/scanner/lab"
+	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// demo builds a network of its own, plants faults in it, checks it for real,
+// and compares what the check found with what was planted.
+func (p *program) demo(args []string) (int, error) {
+	fs := p.flagSet("demo", "[FLAGS]")
+	dir := fs.String("dir", "cmreach-demo", "`DIRECTORY` for run.jsonl, junit.xml and report.json")
+	quiet := fs.BoolP("quiet", "q", false, "no progress")
+	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	loopback := fs.Bool("loopback", false, "use loopback addresses even where network namespaces are to be had")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() > 0 {
+		return 0, usage(fmt.Errorf("demo takes no targets, but got %q: it checks a network of its own", fs.Arg(0)))
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil { //nolint:gosec // reports are for reading
+		return 0, usage(fmt.Errorf("--dir: cannot make %s: %w: choose another place", *dir, reason(err)))
+	}
+	d := &demonstration{program: p, dir: *dir, quiet: *quiet, verbose: *verbose}
+	if !*loopback {
+		inside, exit, err := lab.Enter(p.ctx)
+		switch {
+		case err == nil && !inside:
+			return exit, nil // the second process did it all
+		case err == nil:
+			return d.routed()
+		case !errors.Is(err, lab.ErrUnavailable):
+			return verdict.ExitError, err
+		}
+		fmt.Fprintf(p.stderr, "cmreach: no network namespaces here (%v): using loopback addresses and high ports instead, without routers\n", err)
+	}
+	return d.looped()
+}
+
+// demonstration is one run of the demo.
+type demonstration struct {
+	*program
+	dir            string
+	quiet, verbose bool
+	lab            *lab.Lab
+	plan           *lab.Plan
+}
+
+func (d *demonstration) routed() (int, error) {
+	d.plan = lab.Demo(lab.IPv6())
+	started := time.Now()
+	l, err := lab.Start(d.ctx, d.plan.Network)
+	if err != nil {
+		return verdict.ExitError, fmt.Errorf("build the lab: %w", err)
+	}
+	d.lab = l
+	fmt.Fprintf(d.stderr, "cmreach: a network of %d clients and %d routers stands after %s\n",
+		len(d.plan.Targets), len(d.plan.Network.Routers), time.Since(started).Round(10*time.Millisecond))
+	return d.do()
+}
+
+func (d *demonstration) looped() (int, error) {
+	l, plan, err := lab.Loopback(d.ctx)
+	if err != nil {
+		return verdict.ExitError, fmt.Errorf("build the lab: %w", err)
+	}
+	d.lab, d.plan = l, plan
+	return d.do()
+}
+
+// do runs every check of the plan; the first is the one that is reported.
+func (d *demonstration) do() (code int, err error) {
+	defer func() { err = errors.Join(err, d.lab.Close()) }()
+	wrong := 0
+	for i, check := range d.plan.Checks {
+		outs := []output{{"jsonl", filepath.Join(d.dir, fmt.Sprintf("run-%s.jsonl", check.Vantage))}}
+		if i == 0 {
+			outs = []output{
+				{"jsonl", filepath.Join(d.dir, "run.jsonl")},
+				{"junit", filepath.Join(d.dir, "junit.xml")},
+				{"json", filepath.Join(d.dir, "report.json")},
+				{"text", ""},
+			}
+		}
+		run, err := d.check(check, outs)
+		if err != nil {
+			return 0, err
+		}
+		if run.End.Interrupted {
+			return exitInterrupted, nil
+		}
+		if i == 0 {
+			d.listFaults()
+		}
+		n, err := d.compare(check, run)
+		if err != nil {
+			return 0, err
+		}
+		wrong += n
+	}
+	fmt.Fprintf(d.stdout, "\nthe record and the reports are in %s: cmreach report %s\n", d.dir, filepath.Join(d.dir, "run.jsonl"))
+	if wrong > 0 {
+		return verdict.ExitFailed, nil
+	}
+	return 0, nil
+}
+
+// check runs one check of the plan as "cmreach check" would.
+func (d *demonstration) check(c lab.Check, outs []output) (*report.Run, error) {
+	s := selection{
+		profiles: []string{"push"}, vantage: c.Vantage, only: c.Rows, rate: "5000", timeout: time.Second, rounds: 6,
+		depth: "identity", engine: "auto", maxTargets: profiles.DefaultMaxTargets,
+	}
+	for name, port := range d.plan.Ports {
+		s.ports = append(s.ports, fmt.Sprintf("%s=%d", name, port))
+	}
+	for _, mp := range d.plan.ManagementPoints {
+		s.roles = append(s.roles, string(scanner.RoleManagementPoint)+"="+mp)
+	}
+	var targets []string
+	if c.Vantage == string(scanner.RoleSiteServer) {
+		targets = d.plan.Targets
+	}
+	plan, limits, err := d.build(&s, targets)
+	if err != nil {
+		return nil, err
+	}
+	plan.Site = d.plan.Site
+	run := &checkRun{
+		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, resolver: d.lab.Resolver(),
+		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
+		progress: d.newProgress(plan.Hosts(), d.quiet),
+	}
+	loaded, err := run.do()
+	if err != nil {
+		return nil, err
+	}
+	defer run.forget()
+	for _, o := range outs {
+		if o.format == "jsonl" {
+			continue
+		}
+		if err := d.render(o, loaded, d.look(d.verbose)); err != nil {
+			return nil, err
+		}
+	}
+	return loaded, nil
+}
+
+// maxFaults is how many planted faults are listed on the screen.
+const maxFaults = 16
+
+func (d *demonstration) listFaults() {
+	fmt.Fprintf(d.stdout, "\nPlanted in the lab\n")
+	for i, f := range d.plan.Faults {
+		if i == maxFaults {
+			fmt.Fprintf(d.stdout, "  and %d more\n", len(d.plan.Faults)-i)
+			break
+		}
+		fmt.Fprintf(d.stdout, "  %s\n", wrap(f, 76, "    "))
+	}
+}
+
+// compare holds what was found against what was planted and returns the number
+// of differences. The report must say all of the truth and nothing else.
+func (d *demonstration) compare(c lab.Check, run *report.Run) (int, error) {
+	type key struct{ host, addr, row string }
+	truth := map[key]lab.Expected{}
+	for _, e := range c.Truth {
+		truth[key{e.Host, e.Addr.String(), e.Row}] = e
+	}
+	paths, wrong := len(truth), 0
+	tell := func(format string, args ...any) {
+		if wrong++; wrong <= 20 {
+			fmt.Fprintf(d.stdout, "  DIFFERENT "+format+"\n", args...)
+		}
+	}
+	for h, err := range run.Hosts() {
+		if err != nil {
+			return 0, err
+		}
+		for _, f := range h.Findings {
+			k := key{f.Host, f.Addr.String(), f.Requirement}
+			want, planted := truth[k]
+			delete(truth, k)
+			switch {
+			case !planted:
+				tell("%s %s %s: found %s, nothing is known of it", f.Host, f.Addr, f.Requirement, f.State)
+			case f.State.String() != want.State || (want.By.IsValid() && f.By != want.By):
+				tell("%s %s %s: found %s (%s), planted %s %s", f.Host, f.Addr, f.Requirement, f.State, f.Message, want.State, want.By)
+			}
+		}
+	}
+	for k, e := range truth {
+		tell("%s %s %s: not found, planted %s", k.host, k.addr, k.row, e.State)
+	}
+	verb := "all as planted"
+	if wrong > 0 {
+		verb = fmt.Sprintf("%d DIFFERENT from what was planted", wrong)
+	}
+	fmt.Fprintf(d.stdout, "\nchecked against the truth, from the %s: %d paths, %s\n", c.Vantage, paths, verb)
+	return wrong, nil
+}

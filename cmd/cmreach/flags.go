@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmreach/profiles"
+	"cmreach/scanner"
+	"cmreach/scanner/verdict"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// flagSet is a command's flags; its help is the command's usage.
+func (p *program) flagSet(name, line string) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.SetOutput(p.stderr)
+	fs.Usage = func() {
+		fmt.Fprintf(p.stdout, "usage: cmreach %s %s\n\n%s", name, line, fs.FlagUsagesWrapped(80))
+	}
+	return fs
+}
+
+// parse reads the arguments; a mistyped flag is answered with the nearest.
+func parse(fs *pflag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	var unknown *pflag.NotExistError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pflag.ErrHelp):
+		return errHelp
+	case errors.As(err, &unknown):
+		var known []string
+		fs.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		name := unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			return usage(fmt.Errorf("unknown flag -%s: see cmreach %s --help", name, fs.Name()))
+		}
+		if near := profiles.Nearest(name, known); near != "" {
+			return usage(fmt.Errorf("unknown flag --%s: did you mean --%s?", name, near))
+		}
+		return usage(fmt.Errorf("unknown flag --%s: see cmreach %s --help", name, fs.Name()))
+	default:
+		return usage(fmt.Errorf("%w: see cmreach %s --help", err, fs.Name()))
+	}
+}
+
+// selection is what to check: the flags that check and plan share.
+type selection struct {
+	profiles   []string
+	targets    []string
+	exclude    []string
+	site       string
+	roles      []string
+	vantage    string
+	only       []string
+	ports      []string
+	maxTargets int
+	v4, v6     bool
+	rate       string
+	timeout    time.Duration
+	rounds     int
+	depth      string
+	engine     string
+}
+
+func (s *selection) register(fs *pflag.FlagSet) {
+	fs.StringSliceVarP(&s.profiles, "profile", "p", []string{"push"}, "`PROFILE`s to check, or files with profiles")
+	fs.StringArrayVarP(&s.targets, "targets", "t", nil, "`FILE` with one target a line; - for standard input")
+	fs.StringArrayVar(&s.exclude, "exclude", nil, "`TARGET`s that must not be touched: names, addresses, networks")
+	fs.StringVarP(&s.site, "site", "s", "", "site `FILE`: roles, ports, exclusions")
+	fs.StringArrayVar(&s.roles, "role", nil, "who plays a role: `ROLE=HOST[,HOST…]`")
+	fs.StringVar(&s.vantage, "vantage", string(scanner.RoleSiteServer), "the `ROLE` of this machine")
+	fs.StringArrayVar(&s.only, "only", nil, "check these `ROW`s only, such as smb,icmp")
+	fs.StringVar(&s.depth, "depth", "identity", "how far to prove: port, protocol or identity")
+	fs.StringArrayVar(&s.ports, "port", nil, "another port: `NAME=PORT`, such as http=8080")
+	fs.StringVar(&s.rate, "rate", "1000", "packets a second, or max")
+	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long one packet's answer is waited for")
+	fs.IntVar(&s.rounds, "rounds", 6, "packets to a silent path at the most")
+	fs.StringVar(&s.engine, "engine", "auto", "auto, or connect")
+	fs.BoolVarP(&s.v4, "ipv4", "4", false, "IPv4 only")
+	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
+	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than this")
+}
+
+// pace is the limits of a run, read.
+type pace struct {
+	rate  int // packets a second; 0: no limit
+	depth scanner.Assurance
+}
+
+// read checks the values that no other package reads. All mistakes are told at once.
+func (s *selection) read() (pace, error) {
+	var out pace
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.rate != "max" {
+		n, err := strconv.Atoi(s.rate)
+		if err != nil || n < 1 || n > 10_000_000 {
+			bad("--rate: %q is no rate: give packets a second, 1 to 10000000, or max", s.rate)
+		}
+		out.rate = n
+	}
+	if s.timeout < 10*time.Millisecond || s.timeout > time.Minute {
+		bad("--timeout: %s is out of range: give 10ms to 1m", s.timeout)
+	}
+	if s.rounds < 1 || s.rounds > 50 {
+		bad("--rounds: %d is out of range: give 1 to 50", s.rounds)
+	}
+	depths := map[string]scanner.Assurance{
+		"port": scanner.AssurancePortOpen, "protocol": scanner.AssuranceProtocol, "identity": scanner.AssuranceIdentity,
+	}
+	if out.depth = depths[s.depth]; out.depth == scanner.AssuranceNone {
+		bad("--depth: unknown depth %q: %s", s.depth, profiles.Suggest(s.depth, []string{"port", "protocol", "identity"}))
+	}
+	if s.engine != "auto" && s.engine != "connect" {
+		bad("--engine: unknown engine %q: this version has connect; auto chooses", s.engine)
+	}
+	if s.v4 && s.v6 {
+		bad("-4 and -6 together leave no address: give one of them, or none for both families")
+	}
+	return out, errors.Join(errs...)
+}
+
+func (s *selection) family() profiles.Family {
+	switch {
+	case s.v4 && !s.v6:
+		return profiles.IPv4Only
+	case s.v6 && !s.v4:
+		return profiles.IPv6Only
+	default:
+		return profiles.AnyFamily
+	}
+}
+
+// failOn reads --fail-on.
+func failOn(words []string) (verdict.StateSet, error) {
+	var known []string
+	for _, st := range verdict.States {
+		known = append(known, st.String())
+	}
+	var errs []error
+	for _, w := range words {
+		if _, err := verdict.ParseState(w); err != nil {
+			errs = append(errs, fmt.Errorf("--fail-on: unknown state %q: %s", w, profiles.Suggest(w, known)))
+		}
+	}
+	if len(errs) > 0 {
+		return 0, errors.Join(errs...)
+	}
+	set, err := verdict.ParseFailOn(words)
+	if err != nil {
+		return 0, fmt.Errorf("--fail-on: %w", err)
+	}
+	return set, nil
+}
+
+// isFile tells the name of a profile's file from the name of a built-in one.
+func isFile(name string) bool {
+	return strings.ContainsAny(name, `./\`)
+}

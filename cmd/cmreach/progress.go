@@ -1,0 +1,56 @@
+package main
+
+import (
+	"cmreach/scanner"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// progress is the line on a terminal that says how far a run is.
+type progress struct {
+	w       io.Writer // nil: no terminal, or nobody wants it
+	planned int
+	started time.Time
+	shown   bool
+}
+
+// newProgress shows progress on standard error if that is a terminal.
+func (p *program) newProgress(planned int, quiet bool) *progress {
+	pr := &progress{planned: planned, started: time.Now()}
+	if f, ok := p.stderr.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
+		pr.w = f
+	}
+	return pr
+}
+
+func (pr *progress) show(ev scanner.Progress) {
+	if pr.w == nil {
+		return
+	}
+	pr.shown = true
+	fmt.Fprintf(pr.w, "\r\x1b[K%s", pr.line(ev, time.Since(pr.started)))
+}
+
+// line is the text of the progress after some time.
+func (pr *progress) line(ev scanner.Progress, after time.Duration) string {
+	s := fmt.Sprintf("%d of %d hosts, %d packets", ev.Hosts, pr.planned, ev.Packets)
+	if loss := ev.Stats.Loss(); loss > 0.001 {
+		s += fmt.Sprintf(", %.1f%% loss", loss*100)
+	}
+	if ev.Hosts > 0 && ev.Hosts < pr.planned {
+		left := time.Duration(float64(after) / float64(ev.Hosts) * float64(pr.planned-ev.Hosts))
+		s += fmt.Sprintf(", about %s left", left.Round(time.Second))
+	}
+	return s
+}
+
+// clear removes the line.
+func (pr *progress) clear() {
+	if pr.shown {
+		fmt.Fprint(pr.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"cmreach/scanner/record"
+	"cmreach/scanner/report"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// report renders a recorded run, judged anew by this version's rules.
+func (p *program) report(args []string) (int, error) {
+	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	outs, outErr := readOutputs(*outputs)
+	set, failErr := failOn(*fail)
+	var argErr error
+	if fs.NArg() != 1 {
+		argErr = errors.New("name one record: cmreach report RUN.jsonl (check writes it with -o jsonl=RUN.jsonl)")
+	}
+	if err := errors.Join(outErr, failErr, argErr); err != nil {
+		return 0, usage(err)
+	}
+	if err := writable(outs); err != nil {
+		return 0, usage(err)
+	}
+	name := fs.Arg(0)
+	source := func() (io.ReadCloser, error) { return os.Open(name) } //nolint:gosec // the user names the file
+	run, err := report.Load(source, report.Options{Judge: judge, Fail: set})
+	if err != nil {
+		return 0, usage(badRecord(name, err))
+	}
+	for _, o := range outs {
+		if err := p.render(o, run, p.look(*verbose)); err != nil {
+			return 0, err
+		}
+	}
+	if run.Truncated != nil {
+		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read", name, run.Truncated))
+	}
+	return run.Exit(), nil
+}
+
+// badRecord says what is wrong with a record, and what to do.
+func badRecord(name string, err error) error {
+	var newer *record.VersionError
+	var syntax *record.SyntaxError
+	switch {
+	case errors.As(err, &newer):
+		return fmt.Errorf("%s: %w", name, newer)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%s: %w: is it a record that cmreach check -o jsonl=FILE wrote?", name, syntax)
+	default:
+		return fmt.Errorf("cannot read %s: %w: check the name", name, reason(err))
+	}
+}

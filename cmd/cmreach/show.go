@@ -1,0 +1,162 @@
+package main
+
+import (
+	"cmreach/profiles"
+	"cmreach/scanner"
+	"cmreach/scanner/verdict"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// profiles lists the built-in profiles, or shows one.
+func (p *program) profiles(args []string) (int, error) {
+	fs := p.flagSet("profiles", "[show NAME|FILE] [-o json]")
+	format := fs.StringP("output", "o", "text", "text or json")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	if *format != "text" && *format != "json" {
+		return 0, usage(fmt.Errorf("-o: unknown format %q: %s", *format, profiles.Suggest(*format, []string{"text", "json"})))
+	}
+	rest := fs.Args()
+	var names, files []string
+	switch {
+	case len(rest) == 0:
+		names = profiles.Names()
+	case rest[0] == "show" && len(rest) == 2 && isFile(rest[1]):
+		files = rest[1:]
+	case rest[0] == "show" && len(rest) == 2:
+		names = rest[1:]
+	case rest[0] == "show":
+		return 0, usage(errors.New("name one profile: cmreach profiles show push"))
+	default:
+		return 0, usage(fmt.Errorf("unknown word %q: write cmreach profiles show %s", rest[0], rest[0]))
+	}
+	list, err := profiles.Load(names, files)
+	if err != nil {
+		return 0, usage(err)
+	}
+	switch {
+	case *format == "json" && len(rest) > 0:
+		return 0, writeJSON(p.stdout, list[0])
+	case *format == "json":
+		return 0, writeJSON(p.stdout, list)
+	case len(rest) > 0:
+		return 0, showProfile(p.stdout, list[0])
+	}
+	for _, pr := range list {
+		fmt.Fprintf(p.stdout, "%-22s %s (%d rows)\n", pr.Name, pr.Title, len(pr.Rows))
+	}
+	return 0, nil
+}
+
+func showProfile(w io.Writer, pr *profiles.Profile) error {
+	fmt.Fprintf(w, "%s: %s\n%s\n\nports (another one: --port NAME=PORT)\n", pr.Name, pr.Title, wrap(pr.About, 80, ""))
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, port := range pr.Ports {
+		fmt.Fprintf(tw, "  %s\t%d\t%s\n", port.Name, port.Default, port.About)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	ports := map[string]uint16{}
+	for _, port := range pr.Ports {
+		ports[port.Name] = port.Default
+	}
+	for _, r := range pr.Rows {
+		fmt.Fprintf(w, "\n%s/%s  %s\n", pr.Name, r.ID, r.Title)
+		fmt.Fprintf(w, "  way      %s → %s, %s\n", r.From, r.To, rowPort(r, ports))
+		fmt.Fprintf(w, "  need     %s%s\n", r.Need, rowNeed(r))
+		if r.Probe != "" {
+			fmt.Fprintf(w, "  probe    %s\n", r.Probe)
+		}
+		fmt.Fprintf(w, "  source   %s\n", wrap(r.Source, 69, "           "))
+		fmt.Fprintf(w, "  cure     %s\n", wrap(r.Fix, 69, "           "))
+	}
+	return nil
+}
+
+// rowPort says where a row goes to.
+func rowPort(r profiles.Row, ports map[string]uint16) string {
+	switch {
+	case r.Via != "":
+		var extra []string
+		for _, e := range r.Extra {
+			extra = append(extra, fmt.Sprintf("%d", ports[e]))
+		}
+		s := fmt.Sprintf("%s, ports named by %d", strings.ToUpper(r.Protocol.String()), ports[r.Via])
+		if len(extra) > 0 {
+			s += ", and " + strings.Join(extra, ", ")
+		}
+		return s
+	case r.Port == "":
+		return strings.ToUpper(r.Protocol.String()) + " echo"
+	default:
+		return fmt.Sprintf("%s %d (%s)", strings.ToUpper(r.Protocol.String()), ports[r.Port], r.Port)
+	}
+}
+
+func rowNeed(r profiles.Row) string {
+	s := ""
+	if r.AnyOf != "" {
+		s += ", any of the group " + r.AnyOf
+	}
+	if c := r.When.String(); c != "" {
+		s += ", when " + c
+	}
+	if r.Listener == scanner.ListenerWithClient {
+		s += "; its listener comes with the client"
+	}
+	return s
+}
+
+// wrap breaks text at spaces; further lines begin with indent.
+func wrap(text string, width int, indent string) string {
+	var b strings.Builder
+	col := 0
+	for _, w := range strings.Fields(text) {
+		switch {
+		case col == 0:
+		case col+1+len([]rune(w)) > width:
+			b.WriteString("\n" + indent)
+			col = 0
+		default:
+			b.WriteString(" ")
+			col++
+		}
+		b.WriteString(w)
+		col += len([]rune(w))
+	}
+	return b.String()
+}
+
+// explain prints the table by which paths are judged, or one rule of it.
+func (p *program) explain(args []string) (int, error) {
+	fs := p.flagSet("explain", "[REASON|STATE]")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	word := fs.Arg(0)
+	if fs.NArg() > 1 {
+		return 0, usage(errors.New("name one reason or state: cmreach explain blocked.silent"))
+	}
+	var known []string
+	found := false
+	for _, r := range verdict.Rules() {
+		known = append(known, r.Reason)
+		if word == "" || word == r.Reason || word == r.State.String() {
+			found = true
+			fmt.Fprintf(p.stdout, "%s\n    %s\n", r.Reason, wrap(r.Doc, 76, "    "))
+		}
+	}
+	if !found {
+		return 0, usage(fmt.Errorf("unknown reason %q: %s", word, profiles.Suggest(word, known)))
+	}
+	if word == "" {
+		fmt.Fprintln(p.stdout, "\nThe first rule that matches decides. All observations of one host are seen together.")
+	}
+	return 0, nil
+}
