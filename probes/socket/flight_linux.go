@@ -1,0 +1,194 @@
+package socket
+
+import (
+	"cmreach/scanner"
+	"container/heap"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// flight is a shot, or a connection being dialed, that waits for its answer.
+type flight struct {
+	shot  scanner.Shot
+	fd    int // -1: none of its own (echo)
+	age   int32
+	sent  time.Time
+	until time.Time // zero: the dialer's context ends it
+	place int       // in the heap of deadlines
+	local netip.AddrPort
+	echo  *pendingEcho
+
+	ttlAccept, ttlReset uint8 // of the latest SYN-ACK and RST, from the tap
+
+	dialed chan dialed // nil for shots; has room for one
+}
+
+// dialed is how dialing ended; fd is -1 without a connection.
+type dialed struct {
+	fd    int
+	reply scanner.Reply
+}
+
+// ports identifies a TCP packet's connection on this machine.
+type ports struct {
+	peer  netip.AddrPort
+	local uint16
+}
+
+func (f *flight) ports() ports {
+	return ports{
+		peer:  netip.AddrPortFrom(f.shot.Addr.WithZone(""), f.shot.Port),
+		local: f.local.Port(),
+	}
+}
+
+// reply begins the reply to the flight.
+func (f *flight) reply(o scanner.Outcome, from netip.Addr) scanner.Reply {
+	return scanner.Reply{Key: f.shot.Key, Outcome: o, From: from, At: time.Now(), Sent: f.sent}
+}
+
+// deadlines is a heap of flights, the first to end on top.
+type deadlines []*flight
+
+func (d deadlines) Len() int           { return len(d) }
+func (d deadlines) Less(i, j int) bool { return d[i].until.Before(d[j].until) }
+func (d deadlines) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].place, d[j].place = i, j
+}
+
+// Push is for package heap.
+func (d *deadlines) Push(x any) {
+	f := x.(*flight)
+	f.place = len(*d)
+	*d = append(*d, f)
+}
+
+// Pop is for package heap.
+func (d *deadlines) Pop() any {
+	last := len(*d) - 1
+	f := (*d)[last]
+	(*d)[last] = nil
+	*d = (*d)[:last]
+	return f
+}
+
+// start sends the packet of a flight and registers it. The lock is held, so
+// the tap cannot see the answer before the flight is known.
+func (c *Connect) start(f *flight) error {
+	if !f.shot.Addr.IsValid() {
+		return errBadAddr
+	}
+	if err := c.closedError(); err != nil {
+		return err
+	}
+	switch f.shot.Protocol {
+	case scanner.TCP:
+		return c.startTCP(f)
+	case scanner.UDP:
+		return c.startUDP(f)
+	case scanner.ICMP:
+		return c.startEcho(f)
+	default:
+		return fmt.Errorf("protocol %s cannot be sent", f.shot.Protocol)
+	}
+}
+
+// register makes the loop wait for the flight.
+func (c *Connect) register(f *flight) error {
+	if f.fd >= 0 {
+		c.age++
+		f.age = c.age
+		events := uint32(unix.EPOLLIN)
+		if f.shot.Protocol == scanner.TCP {
+			events = unix.EPOLLOUT
+		}
+		if err := c.watch(f.fd, events, f.age); err != nil {
+			return err
+		}
+		c.flights[f.fd] = f
+	}
+	if f.shot.Protocol == scanner.TCP && c.tap[family(f.shot.Addr)] != nil {
+		c.byPorts[f.ports()] = f
+	}
+	if f.echo != nil {
+		c.byEcho[f.echo] = f
+	}
+	if f.dialed != nil {
+		return nil
+	}
+	c.flying++
+	wait := f.shot.Wait
+	if wait <= 0 {
+		wait = defaultWait
+	}
+	f.until = f.sent.Add(wait)
+	heap.Push(&c.due, f)
+	if c.asleep && (c.sleep.IsZero() || f.until.Before(c.sleep)) {
+		c.asleep = false
+		c.wakeUp()
+	}
+	return nil
+}
+
+// forget takes a flight out of all books, and leaves its descriptor open.
+func (c *Connect) forget(f *flight) {
+	if f.fd >= 0 {
+		delete(c.flights, f.fd)
+	}
+	if f.local.IsValid() && c.byPorts[f.ports()] == f {
+		delete(c.byPorts, f.ports())
+	}
+	if f.echo != nil {
+		delete(c.byEcho, f.echo)
+		if e := c.echo[family(f.shot.Addr)]; e != nil {
+			e.book.remove(f.echo)
+		}
+	}
+	if f.dialed == nil {
+		c.flying--
+		heap.Remove(&c.due, f.place)
+	}
+}
+
+// land ends a flight with a reply.
+func (c *Connect) land(f *flight, r scanner.Reply) {
+	c.forget(f)
+	if f.dialed == nil {
+		c.discard(f, r.Outcome)
+		c.replies.put(r)
+		return
+	}
+	if f.shot.Protocol == scanner.TCP && r.Outcome == scanner.Answered {
+		_ = unix.EpollCtl(c.poll, unix.EPOLL_CTL_DEL, f.fd, nil)
+		f.dialed <- dialed{fd: f.fd, reply: r}
+		return
+	}
+	closeFD(f.fd)
+	f.dialed <- dialed{fd: -1, reply: r}
+}
+
+// lose ends a flight to which nothing came.
+func (c *Connect) lose(f *flight) {
+	if f.dialed != nil {
+		c.land(f, f.reply(scanner.Silent, netip.Addr{}))
+		return
+	}
+	c.forget(f)
+	c.discard(f, scanner.Silent)
+}
+
+// discard closes the socket of a shot. A connection that was accepted is ended
+// by RST, which leaves no TIME_WAIT behind on this machine.
+func (c *Connect) discard(f *flight, o scanner.Outcome) {
+	if f.fd < 0 {
+		return
+	}
+	if f.shot.Protocol == scanner.TCP && o == scanner.Answered {
+		_ = unix.SetsockoptLinger(f.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	closeFD(f.fd)
+}

@@ -1,0 +1,247 @@
+package socket
+
+import (
+	"cmreach/scanner"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFlow makes the flight's own socket and connects it. For TCP that sends
+// the SYN, for UDP nothing.
+func (c *Connect) openFlow(f *flight, kind int) error {
+	a := f.shot.Addr
+	fam := unix.AF_INET6
+	if a.Is4() {
+		fam = unix.AF_INET
+	}
+	fd, err := unix.Socket(fam, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open a socket: %w", err)
+	}
+	if err := c.setUpFlow(fd, f); err != nil {
+		closeFD(fd)
+		return err
+	}
+	to, err := sockaddr(a, f.shot.Port)
+	if err != nil {
+		closeFD(fd)
+		return err
+	}
+	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		closeFD(fd)
+		return fmt.Errorf("connect: %w", err)
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		closeFD(fd)
+		return fmt.Errorf("read the local address: %w", err)
+	}
+	f.fd, f.local = fd, addrPort(local)
+	return nil
+}
+
+// setUpFlow sets the options of a flight's socket. The error queue must be on
+// before anything is sent.
+func (c *Connect) setUpFlow(fd int, f *flight) error {
+	set := []sockopt{
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1},
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
+		{unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, int(f.shot.HopLimit)},
+	}
+	if f.shot.Addr.Is4() {
+		set = []sockopt{
+			{unix.IPPROTO_IP, unix.IP_RECVERR, 1},
+			{unix.IPPROTO_IP, unix.IP_RECVTTL, 1},
+			{unix.IPPROTO_IP, unix.IP_TTL, int(f.shot.HopLimit)},
+		}
+	}
+	if f.shot.HopLimit == 0 {
+		set = set[:2]
+	}
+	src := c.opt.source(f.shot.Addr)
+	if src.IsValid() {
+		// The port is chosen at connect(), so that it need be free for this peer only.
+		set = append(set, sockopt{unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1})
+	}
+	for _, o := range set {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
+			return fmt.Errorf("set socket option %d/%d: %w", o.level, o.name, err)
+		}
+	}
+	if !src.IsValid() {
+		return nil
+	}
+	from, err := sockaddr(src, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, from); err != nil {
+		return fmt.Errorf("send from %s: %w", src, err)
+	}
+	return nil
+}
+
+type sockopt struct{ level, name, value int }
+
+func (c *Connect) startTCP(f *flight) error {
+	if err := c.openFlow(f, unix.SOCK_STREAM); err != nil {
+		return err
+	}
+	return c.registerFlow(f)
+}
+
+// startUDP registers before it sends: nothing may come back unnoticed.
+func (c *Connect) startUDP(f *flight) error {
+	if err := c.openFlow(f, unix.SOCK_DGRAM); err != nil {
+		return err
+	}
+	if err := c.registerFlow(f); err != nil {
+		return err
+	}
+	if _, err := unix.SendmsgN(f.fd, f.shot.Payload, nil, nil, 0); err != nil {
+		c.forget(f)
+		closeFD(f.fd)
+		return fmt.Errorf("send a datagram: %w", err)
+	}
+	f.shot.Payload = nil
+	return nil
+}
+
+func (c *Connect) registerFlow(f *flight) error {
+	if err := c.register(f); err != nil {
+		closeFD(f.fd)
+		return err
+	}
+	return nil
+}
+
+// onTCP decides how an attempt to connect ended. The error queue comes first:
+// the plain error number cannot tell a RST from port unreachable, nor one
+// rejection from another.
+func (c *Connect) onTCP(f *flight, events uint32) {
+	if events&unix.EPOLLERR != 0 && c.landByICMP(f) {
+		return
+	}
+	errno, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, fmt.Errorf("read the socket's error: %w", err)))
+		return
+	}
+	peer := f.shot.Addr
+	switch e := unix.Errno(errno); e {
+	case 0:
+		// A local ICMP error that came while connect() ran leaves the error number 0 and
+		// the socket unconnected: only a peer proves the connection.
+		if _, err := unix.Getpeername(f.fd); err == nil {
+			c.landAnswered(f)
+		} else if events&unix.EPOLLHUP != 0 {
+			c.lose(f)
+		}
+	case unix.ECONNREFUSED:
+		r := f.reply(scanner.Refused, peer)
+		r.TTL = f.ttlReset
+		c.land(f, r)
+	case unix.ECONNRESET, unix.EPIPE: // SYN-ACK first, then RST
+		if f.dialed != nil {
+			r := f.reply(scanner.Cut, peer)
+			r.Err, r.TTL = "connection reset by peer at once", f.ttlReset
+			c.land(f, r)
+			return
+		}
+		c.landAnswered(f)
+	case unix.ETIMEDOUT: // the kernel gave up before we did
+		c.lose(f)
+	case unix.EHOSTUNREACH:
+		c.land(f, f.neighbourless())
+	default:
+		c.land(f, localError(f.shot.Key, peer, f.sent, e))
+	}
+}
+
+func (c *Connect) landAnswered(f *flight) {
+	r := f.reply(scanner.Answered, f.shot.Addr)
+	r.TTL = f.ttlAccept
+	c.land(f, r)
+}
+
+// hostUnreachable is what a machine says when nobody answers its ARP or
+// neighbour solicitation.
+func hostUnreachable(v6 bool) scanner.ICMPError {
+	if v6 {
+		return scanner.ICMPError{Type: icmp6Unreachable, Code: icmp6AddrCode}
+	}
+	return scanner.ICMPError{Type: icmp4Unreachable, Code: icmp4HostCode}
+}
+
+// neighbourless is the reply when this machine found no neighbour to send to.
+func (f *flight) neighbourless() scanner.Reply {
+	r := f.reply(scanner.Rejected, f.local.Addr())
+	r.ICMP = hostUnreachable(f.shot.Addr.Is6())
+	return r
+}
+
+// onUDP takes the first datagram, or the ICMP error in its place.
+func (c *Connect) onUDP(f *flight, events uint32) {
+	if events&unix.EPOLLERR != 0 && c.landByICMP(f) {
+		return
+	}
+	oob := make([]byte, 128)
+	n, oobn, _, _, err := unix.Recvmsg(f.fd, c.scratch[:maxAnswer], oob, unix.MSG_DONTWAIT)
+	if err != nil {
+		// EAGAIN: nothing. Others: an error that the queue has told of already,
+		// now cleared by having been read.
+		return
+	}
+	r := f.reply(scanner.Answered, f.shot.Addr)
+	r.Payload = append([]byte(nil), c.scratch[:n]...)
+	r.TTL = parseControl(oob[:oobn]).ttl
+	c.land(f, r)
+}
+
+// landByICMP ends the flight if its error queue holds an error that decides.
+func (c *Connect) landByICMP(f *flight) bool {
+	for range 16 {
+		_, ctl, err := readErrQueue(f.fd, c.scratch)
+		if err != nil {
+			return false
+		}
+		if r, ok := c.judge(f, ctl); ok {
+			c.land(f, r)
+			return true
+		}
+	}
+	return false
+}
+
+// judge says what an entry of the error queue means for the flight.
+func (c *Connect) judge(f *flight, ctl control) (scanner.Reply, bool) {
+	e := ctl.err
+	switch e.origin {
+	case unix.SO_EE_ORIGIN_ICMP, unix.SO_EE_ORIGIN_ICMP6:
+		return icmpReply(f, e.icmp, e.offender, f.local.Addr(), ctl.ttl)
+	case unix.SO_EE_ORIGIN_LOCAL:
+		return localError(f.shot.Key, f.shot.Addr, f.sent, e.errno), true
+	}
+	return scanner.Reply{}, false
+}
+
+// icmpReply makes the reply for an ICMP error from the given sender; self is
+// the address that the packet was sent from.
+func icmpReply(f *flight, e scanner.ICMPError, from, self netip.Addr, ttl uint8) (scanner.Reply, bool) {
+	v6 := f.shot.Addr.Is6()
+	o := outcomeOf(e, v6)
+	if o == scanner.OutcomeUnknown {
+		return scanner.Reply{}, false
+	}
+	bySelf := from.IsValid() && from == self && from != f.shot.Addr.WithZone("")
+	if bySelf && e != hostUnreachable(v6) {
+		err := fmt.Errorf("this machine's own firewall or router rejects it (ICMP type %d code %d from %s)", e.Type, e.Code, from)
+		return localError(f.shot.Key, f.shot.Addr, f.sent, err), true
+	}
+	r := f.reply(o, from)
+	r.ICMP, r.TTL = e, ttl
+	return r, true
+}

@@ -1,0 +1,202 @@
+package socket
+
+import (
+	"cmreach/scanner"
+	"encoding/binary"
+	"net/netip"
+)
+
+// ICMP (RFC 792) and ICMPv6 (RFC 4443) types and codes that matter here.
+const (
+	icmp4EchoReply    = 0
+	icmp4Unreachable  = 3
+	icmp4HostCode     = 1
+	icmp4PortCode     = 3
+	icmp4FragNeeded   = 4
+	icmp4EchoRequest  = 8
+	icmp4TimeExceeded = 11
+	icmp4ParamProblem = 12
+
+	icmp6Unreachable  = 1
+	icmp6AddrCode     = 3
+	icmp6PortCode     = 4
+	icmp6TimeExceeded = 3
+	icmp6ParamProblem = 4
+	icmp6EchoRequest  = 128
+	icmp6EchoReply    = 129
+)
+
+// IP protocol numbers.
+const (
+	protoHopByHop = 0
+	protoICMP     = 1
+	protoRouting  = 43
+	protoFragment = 44
+	protoAuth     = 51
+	protoICMP6    = 58
+	protoDestOpts = 60
+)
+
+// portUnreachable is what a machine says that has no socket for a datagram.
+func portUnreachable(v6 bool) scanner.ICMPError {
+	if v6 {
+		return scanner.ICMPError{Type: icmp6Unreachable, Code: icmp6PortCode}
+	}
+	return scanner.ICMPError{Type: icmp4Unreachable, Code: icmp4PortCode}
+}
+
+// outcomeOf says what an ICMP error means for the packet that it is about.
+// OutcomeUnknown: nothing final. That holds for messages about the packet's
+// size and for a reassembly that took too long.
+func outcomeOf(e scanner.ICMPError, v6 bool) scanner.Outcome {
+	if v6 {
+		switch {
+		case e.Type == icmp6Unreachable, e.Type == icmp6ParamProblem:
+			return scanner.Rejected
+		case e.Type == icmp6TimeExceeded && e.Code == 0:
+			return scanner.Expired
+		}
+		return scanner.OutcomeUnknown
+	}
+	switch {
+	case e.Type == icmp4Unreachable && e.Code != icmp4FragNeeded, e.Type == icmp4ParamProblem:
+		return scanner.Rejected
+	case e.Type == icmp4TimeExceeded && e.Code == 0:
+		return scanner.Expired
+	}
+	return scanner.OutcomeUnknown
+}
+
+// quote is the packet that an ICMP error speaks of, as far as it was quoted.
+type quote struct {
+	src, dst  netip.Addr
+	proto     uint8
+	transport []byte // from the transport header on; may be as short as 8 bytes
+}
+
+// parseICMPError takes an ICMP or ICMPv6 error message apart.
+func parseICMPError(b []byte, v6 bool) (scanner.ICMPError, quote, bool) {
+	if len(b) < 8 {
+		return scanner.ICMPError{}, quote{}, false
+	}
+	e := scanner.ICMPError{Type: b[0], Code: b[1]}
+	if outcomeOf(e, v6) == scanner.OutcomeUnknown {
+		return e, quote{}, false
+	}
+	q, ok := parseQuote(quoted(b, v6), v6)
+	return e, q, ok
+}
+
+// quoted cuts the extensions of RFC 4884 off the quoted packet. A length of
+// zero means that there are none; one that is beyond the message is a lie or a
+// different use of the field, and is not believed.
+func quoted(b []byte, v6 bool) []byte {
+	body := b[8:]
+	n := 0
+	switch {
+	case v6 && b[0] != icmp6ParamProblem: // its 32 bits are a pointer
+		n = int(b[4]) * 8
+	case !v6:
+		n = int(b[5]) * 4
+	}
+	if n > 0 && n <= len(body) {
+		return body[:n]
+	}
+	return body
+}
+
+// parseQuote reads the IP header of a quoted packet. RFC 792 promises no more
+// than the header and 8 bytes.
+func parseQuote(b []byte, v6 bool) (quote, bool) {
+	if v6 {
+		return parseQuote6(b)
+	}
+	if len(b) < 20 || b[0]>>4 != 4 {
+		return quote{}, false
+	}
+	head := int(b[0]&0x0f) * 4
+	if head < 20 || len(b) < head+8 {
+		return quote{}, false
+	}
+	if binary.BigEndian.Uint16(b[6:])&0x1fff != 0 { // a later fragment has no transport header
+		return quote{}, false
+	}
+	return quote{
+		src:       netip.AddrFrom4([4]byte(b[12:16])),
+		dst:       netip.AddrFrom4([4]byte(b[16:20])),
+		proto:     b[9],
+		transport: b[head:],
+	}, true
+}
+
+func parseQuote6(b []byte) (quote, bool) {
+	if len(b) < 40 || b[0]>>4 != 6 {
+		return quote{}, false
+	}
+	q := quote{src: netip.AddrFrom16([16]byte(b[8:24])), dst: netip.AddrFrom16([16]byte(b[24:40]))}
+	var ok bool
+	q.proto, q.transport, ok = skipExtensions(b[6], b[40:])
+	return q, ok && len(q.transport) >= 8
+}
+
+// skipExtensions walks the IPv6 extension headers (RFC 8200 4) and returns the
+// transport protocol and its bytes. Every step consumes at least 8 bytes.
+func skipExtensions(next uint8, b []byte) (uint8, []byte, bool) {
+	for {
+		size := 0
+		switch next {
+		case protoHopByHop, protoRouting, protoDestOpts:
+			if len(b) < 8 {
+				return 0, nil, false
+			}
+			size = int(b[1])*8 + 8
+		case protoFragment:
+			if len(b) < 8 || binary.BigEndian.Uint16(b[2:])&0xfff8 != 0 {
+				return 0, nil, false
+			}
+			size = 8
+		case protoAuth:
+			if len(b) < 8 {
+				return 0, nil, false
+			}
+			size = max(int(b[1])*4+8, 8)
+		default:
+			return next, b, true
+		}
+		if len(b) < size {
+			return 0, nil, false
+		}
+		next, b = b[0], b[size:]
+	}
+}
+
+// echoMessage is an echo request or reply.
+type echoMessage struct {
+	kind, code uint8
+	id, seq    uint16
+	data       []byte
+}
+
+// parseEcho reads an ICMP or ICMPv6 echo message (RFC 792, RFC 4443 4).
+func parseEcho(b []byte) (echoMessage, bool) {
+	if len(b) < 8 {
+		return echoMessage{}, false
+	}
+	return echoMessage{
+		kind: b[0], code: b[1],
+		id: binary.BigEndian.Uint16(b[4:]), seq: binary.BigEndian.Uint16(b[6:]),
+		data: b[8:],
+	}, true
+}
+
+// skipIPv4 returns what follows the IPv4 header of a packet and its TTL.
+func skipIPv4(b []byte) ([]byte, uint8, bool) {
+	if len(b) < 20 || b[0]>>4 != 4 {
+		return nil, 0, false
+	}
+	head := int(b[0]&0x0f) * 4
+	if head < 20 || len(b) < head {
+		return nil, 0, false
+	}
+	return b[head:], b[8], true
+}

@@ -1,0 +1,144 @@
+package socket
+
+import (
+	"cmreach/scanner"
+	"encoding/binary"
+	"errors"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop waits for all sockets until Close.
+func (c *Connect) loop() {
+	defer close(c.done)
+	events := make([]unix.EpollEvent, 512)
+	for {
+		n, err := unix.EpollWait(c.poll, events, c.nap())
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			// Only a programming error can bring this about (epoll_wait(2)).
+			c.shutDown()
+			return
+		}
+		if !c.turn(events[:max(n, 0)]) {
+			c.shutDown()
+			return
+		}
+	}
+}
+
+// nap returns for how many milliseconds the loop may sleep.
+func (c *Connect) nap() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0
+	}
+	c.asleep = true
+	if len(c.due) == 0 {
+		c.sleep = time.Time{}
+		return -1
+	}
+	c.sleep = c.due[0].until
+	left := time.Until(c.sleep)
+	if left <= 0 {
+		return 0
+	}
+	return int(min(left.Milliseconds()+1, 1<<30))
+}
+
+// wakeUp ends the loop's sleep.
+func (c *Connect) wakeUp() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = unix.Write(c.wake, one[:]) // EAGAIN: it is woken already
+}
+
+// turn handles what one wait brought. It returns false when the engine closes.
+func (c *Connect) turn(events []unix.EpollEvent) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asleep = false
+	if c.closed {
+		return false
+	}
+	// The kernel gives raw sockets their copy before TCP acts on a packet: what
+	// woke us is in the taps already, unless it overflowed.
+	for _, t := range c.tap {
+		if t != nil {
+			t.drain(c.scratch, c.noteTTL)
+		}
+	}
+	for _, ev := range events {
+		fd := int(ev.Fd)
+		switch {
+		case fd == c.wake:
+			_, _ = unix.Read(c.wake, c.scratch[:8])
+		case c.echo[0] != nil && fd == c.echo[0].fd:
+			c.onEcho(c.echo[0], ev.Events)
+		case c.echo[1] != nil && fd == c.echo[1].fd:
+			c.onEcho(c.echo[1], ev.Events)
+		default:
+			// A descriptor can have been closed and used again since the kernel
+			// made the event; the age tells.
+			if f := c.flights[fd]; f != nil && f.age == ev.Pad {
+				c.onFlight(f, ev.Events)
+			}
+		}
+	}
+	now := time.Now()
+	for len(c.due) > 0 && !c.due[0].until.After(now) {
+		c.lose(c.due[0])
+	}
+	return true
+}
+
+func (c *Connect) onFlight(f *flight, events uint32) {
+	if f.shot.Protocol == scanner.TCP {
+		c.onTCP(f, events)
+		return
+	}
+	c.onUDP(f, events)
+}
+
+// noteTTL remembers the TTL of a TCP packet that belongs to a flight.
+func (c *Connect) noteTTL(p ports, reset bool, ttl uint8) {
+	f := c.byPorts[p]
+	switch {
+	case f == nil:
+	case reset:
+		f.ttlReset = ttl
+	default:
+		f.ttlAccept = ttl
+	}
+}
+
+// shutDown closes everything at the loop's end.
+func (c *Connect) shutDown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.replies.close()
+	for _, f := range c.flights {
+		if f.dialed != nil {
+			c.land(f, localError(0, f.shot.Addr, f.sent, net.ErrClosed))
+			continue
+		}
+		closeFD(f.fd)
+	}
+	clear(c.flights)
+	clear(c.byPorts)
+	clear(c.byEcho)
+	c.due = nil
+	c.flying = 0
+	c.closeSockets()
+}
+
+// closedError is what a caller gets after Close.
+func (c *Connect) closedError() error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	return nil
+}
