@@ -27,7 +27,21 @@ func (v *view) identify(id scanner.Identity) {
 		}
 	}
 	if other != "" && !v.known && v.hasClientRow() && !sameLabelElsewhere(v.host.Name, id.DNSName) {
-		v.stranger = other
+		v.stranger = better(v.stranger, other)
+	}
+}
+
+// better chooses between two names of one machine, whatever their order: the
+// full one, then the first of the alphabet.
+func better(a, b string) string {
+	full := func(n string) bool { return strings.Contains(n, ".") }
+	switch {
+	case a == "" || full(b) && !full(a):
+		return b
+	case full(a) && !full(b):
+		return a
+	default:
+		return min(a, b)
 	}
 }
 

@@ -242,8 +242,8 @@ func TestOrderOfEvidence(t *testing.T) {
 				h.Observations[i], h.Observations[j] = h.Observations[j], h.Observations[i]
 			})
 			for k, f := range verdict.Judge(h, ctx) {
-				if summary(f) != summary(want[k]) {
-					t.Fatalf("%s: %s: %q became %q", c.Name, f.Requirement, summary(want[k]), summary(f))
+				if summary(f) != summary(want[k]) || f.Message != want[k].Message {
+					t.Fatalf("%s: %s: %q (%s) became %q (%s)", c.Name, f.Requirement, summary(want[k]), want[k].Message, summary(f), f.Message)
 				}
 			}
 		}

@@ -183,8 +183,7 @@ func silenceRules() []Rule {
 			Doc:  "Packets run in a circle between routers: the hop limit ran out, and nothing at the address answers.",
 			when: dead(func(o *scanner.Observation, _ *path) bool { return o.Outcome == scanner.Expired }),
 			say: func(p *path) string {
-				o := p.view.first(outcome(scanner.Expired))
-				return fmt.Sprintf("a routing loop: packets to %s expire at %s", p.view.host.Addr, o.From)
+				return fmt.Sprintf("a routing loop: packets to %s expire at %s", p.view.host.Addr, p.by())
 			},
 		},
 		{

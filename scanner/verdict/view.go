@@ -1,8 +1,10 @@
 package verdict
 
 import (
+	"cmp"
 	"cmreach/scanner"
 	"net/netip"
+	"slices"
 )
 
 // view is the evidence of one host, read once.
@@ -15,6 +17,7 @@ type view struct {
 }
 
 func newView(h scanner.Host) *view {
+	h.Observations = slices.SortedFunc(slices.Values(h.Observations), compare)
 	v := &view{host: h}
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -38,6 +41,17 @@ func newView(h scanner.Host) *view {
 	}
 	v.answered = v.answered || v.alive
 	return v
+}
+
+// compare orders observations, so that nothing depends on the order in which
+// they were made.
+func compare(a, b scanner.Observation) int {
+	return cmp.Or(
+		cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Probe, b.Probe),
+		cmp.Compare(a.HopLimit, b.HopLimit), cmp.Compare(a.Outcome, b.Outcome), a.From.Compare(b.From),
+		cmp.Compare(a.ICMP.Type, b.ICMP.Type), cmp.Compare(a.ICMP.Code, b.ICMP.Code), cmp.Compare(a.TTL, b.TTL),
+		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent),
+	)
 }
 
 // find returns the observation of an endpoint: of the sweep when probe is
