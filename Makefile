@@ -1,0 +1,49 @@
+# Everything a developer or a CI job runs. CMREACH_REQUIRE=all turns every
+# skipped suite into a failure.
+
+GO      ?= go
+FUZZTIME ?= 10s
+TOOLS   := $(shell $(GO) env GOPATH)/bin
+export CGO_ENABLED = 0
+
+.PHONY: build test test-race lint cross fuzz bench demo packages golden clean
+
+build:
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/cmreach ./cmd/cmreach
+
+# test installs the Debian packages of the real servers when it can, runs all
+# tests, and says at the end what was left out and why.
+test: packages
+	testdata/test.sh
+
+# the race detector needs cgo and a C compiler
+test-race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
+
+lint:
+	$(GO) vet ./...
+	testdata/tools.sh golangci-lint
+	$(TOOLS)/golangci-lint run ./...
+
+# every system that is supported must build and pass vet
+cross:
+	testdata/cross.sh
+
+# each fuzz target for FUZZTIME
+fuzz:
+	FUZZTIME=$(FUZZTIME) testdata/fuzz.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/cmreach
+
+demo:
+	$(GO) run ./cmd/cmreach demo
+
+packages:
+	testdata/packages.sh
+
+golden:
+	$(GO) test ./scanner/report -update
+
+clean:
+	rm -rf bin cmreach-demo
