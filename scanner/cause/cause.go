@@ -98,7 +98,7 @@ func keyOf(f verdict.Finding) key {
 	switch f.State {
 	case verdict.Down, verdict.Unresolved, verdict.WrongHost, verdict.Error:
 	case verdict.Untested:
-		k.profile, k.from, k.to, k.seen = f.Profile, f.From, f.To, seenFromHere(f)
+		k.profile, k.from, k.to, k.seen = f.Profile, f.From, f.To, f.Seen
 	default:
 		k.requirement = f.Requirement
 	}
@@ -112,19 +112,6 @@ func keyOf(f verdict.Finding) key {
 		}
 	}
 	return k
-}
-
-// seenFromHere is the state that an untested path would have, had it started at
-// this machine. verdict.Judge says it at the end of the message.
-func seenFromHere(f verdict.Finding) verdict.State {
-	_, seen, _ := strings.Cut(f.Message, "; seen from the ")
-	_, word, _ := strings.Cut(seen, ": ")
-	word, _, _ = strings.Cut(word, " ")
-	s, err := verdict.ParseState(word)
-	if err != nil {
-		return verdict.StateUnknown
-	}
-	return s
 }
 
 // id is the stable name of the cause.

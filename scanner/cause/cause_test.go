@@ -233,7 +233,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// The words that seenFromHere looks for are those of Judge.
+// What an untested path looks like from here decides what its cause says.
 func TestUntestedByJudge(t *testing.T) {
 	r := &scanner.Requirement{
 		ID: "push/mp-http", Profile: "push", From: scanner.RoleClient, To: scanner.RoleManagementPoint,

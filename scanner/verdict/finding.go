@@ -75,7 +75,8 @@ type Finding struct {
 	AnyOf       string            `json:"any_of,omitempty"`
 	SatisfiedBy string            `json:"satisfied_by,omitempty"` // the open row of the same any-of group and host
 	State       State             `json:"state"`
-	Reason      string            `json:"reason"` // stable code, "blocked.prohibited"
+	Seen        State             `json:"seen,omitempty"` // of an untested path: what it looks like from here
+	Reason      string            `json:"reason"`         // stable code, "blocked.prohibited"
 	Assurance   scanner.Assurance `json:"assurance"`
 	By          netip.Addr        `json:"by,omitzero"`       // whatever rejected
 	Between     []netip.Addr      `json:"between,omitempty"` // the two hops around a silent drop

@@ -60,6 +60,7 @@ func untested(f *Finding, c Context) {
 	}
 	f.Evidence = append([]string{seen + ": " + f.Message}, f.Evidence...)
 	f.Message = fmt.Sprintf("the way starts at the %s and must be tested there; %s", f.From, seen)
+	f.Seen = f.State
 	f.State, f.Reason, f.Assurance = Untested, "untested.vantage", scanner.AssuranceNone
 	f.By, f.Between = netip.Addr{}, nil
 	f.Fix = fmt.Sprintf("run on a %s: cmreach check -p %s --vantage %s --only %s --role %s=%s",
