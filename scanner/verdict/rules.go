@@ -3,6 +3,7 @@ package verdict
 import (
 	"cmreach/scanner"
 	"fmt"
+	"slices"
 )
 
 // Rule is one line of the table by which paths are judged. The first rule that
@@ -17,7 +18,7 @@ type Rule struct {
 
 // Rules returns the table in its order.
 func Rules() []Rule {
-	return append(append([]Rule(nil), table...), Rule{
+	return append(slices.Clone(table), Rule{
 		Reason: "untested.vantage", State: Untested,
 		Doc: "The row starts at another machine. What was seen from here proves the service at most, not the way to it.",
 	})
@@ -33,145 +34,142 @@ func match(p *path) Rule {
 	return table[len(table)-1]
 }
 
-// table is built once; it is never changed.
-var table = ruleTable()
-
-func ruleTable() []Rule {
-	return append(append(append(hostRules(), mapperRules()...), portRules()...), Rule{
-		Reason: "inconclusive.no-evidence", State: Inconclusive,
-		Doc:  "Nothing was observed of the path, so nothing can be said of it.",
-		when: func(*path) bool { return true },
-		say:  func(p *path) string { return fmt.Sprintf("nothing was observed of %s", p.what()) },
-	})
-}
+// table is the whole table. The last rule always applies.
+var table = slices.Concat(hostRules, mapperRules, answerRules, rejectRules, silenceRules, []Rule{{
+	Reason: "inconclusive.no-evidence", State: Inconclusive,
+	Doc:  "Nothing was observed of the path, so nothing can be said of it.",
+	when: func(*path) bool { return true },
+	say:  func(p *path) string { return fmt.Sprintf("nothing was observed of %s", p.what()) },
+}})
 
 // hostRules are about the host as a whole.
-func hostRules() []Rule {
-	return []Rule{
-		{
-			Reason: "unresolved.no-address", State: Unresolved,
-			Doc: "The name service answered that the name has no address.",
-			when: func(p *path) bool {
-				return p.view.first(outcome(scanner.Unresolved)) != nil
-			},
-			say: func(p *path) string { return fmt.Sprintf("%s has no address in the name service", p.view.host.Name) },
+var hostRules = []Rule{
+	{
+		Reason: "unresolved.no-address", State: Unresolved,
+		Doc: "The name service answered that the name has no address.",
+		when: func(p *path) bool {
+			return p.view.first(outcome(scanner.Unresolved)) != nil
 		},
-		{
-			Reason: "error.lookup", State: Error,
-			Doc: "The name could not be looked up: the name service of this machine failed. It says nothing of the host.",
-			when: func(p *path) bool {
-				return !p.view.host.Addr.IsValid() && p.view.first(outcome(scanner.LocalError)) != nil
-			},
-			say: func(p *path) string {
-				return fmt.Sprintf("the name could not be looked up: %s", p.view.first(outcome(scanner.LocalError)).Err)
-			},
+		say: func(p *path) string { return fmt.Sprintf("%s has no address in the name service", p.view.host.Name) },
+	},
+	{
+		Reason: "error.lookup", State: Error,
+		Doc: "The name could not be looked up: the name service of this machine failed. It says nothing of the host.",
+		when: func(p *path) bool {
+			return !p.view.host.Addr.IsValid() && p.view.first(outcome(scanner.LocalError)) != nil
 		},
-		{
-			Reason: "wrong-host.name", State: WrongHost,
-			Doc:  "The machine at this address gives another name than the one asked for: the record in the name service is stale. No row of it can be judged here.",
-			when: func(p *path) bool { return p.view.stranger != "" },
-			say: func(p *path) string {
-				return fmt.Sprintf("%s is %s, not %s: the name service points to another computer",
-					p.view.host.Addr, p.view.stranger, p.view.host.Name)
-			},
+		say: func(p *path) string {
+			return fmt.Sprintf("the name could not be looked up: %s", p.view.first(outcome(scanner.LocalError)).Err)
 		},
-		{
-			Reason: "error.local", State: Error,
-			Doc:  "This machine could not do the test (no right, no route, no buffer). It says nothing of the network.",
-			when: func(p *path) bool { return p.localFault() != nil },
-			say:  func(p *path) string { return "this machine could not test it: " + p.localFault().Err },
+	},
+	{
+		Reason: "wrong-host.name", State: WrongHost,
+		Doc:  "The machine at this address gives another name than the one asked for: the record in the name service is stale. No row of it can be judged here.",
+		when: func(p *path) bool { return p.view.stranger != "" },
+		say: func(p *path) string {
+			return fmt.Sprintf("%s is %s, not %s: the name service points to another computer",
+				p.view.host.Addr, p.view.stranger, p.view.host.Name)
 		},
-	}
+	},
+	{
+		Reason: "error.local", State: Error,
+		Doc:  "This machine could not do the test (no right, no route, no buffer). It says nothing of the network.",
+		when: func(p *path) bool { return p.localFault() != nil },
+		say:  func(p *path) string { return "this machine could not test it: " + p.localFault().Err },
+	},
 }
 
 // mapperRules are for rows whose ports a conversation names: dynamic RPC.
-func mapperRules() []Rule {
-	via := func(f func(*path) bool) func(*path) bool {
-		return func(p *path) bool { return p.row.Via != 0 && f(p) }
-	}
-	return []Rule{
-		{
-			Reason: "open.dynamic", State: Open,
-			Doc:  "At least one port that the endpoint mapper named was reached and spoke RPC.",
-			when: via(func(p *path) bool { return p.spokeOn() != 0 }),
-			say:  func(p *path) string { return fmt.Sprintf("dynamic port %d answers RPC", p.spokeOn()) },
+var mapperRules = []Rule{
+	{
+		Reason: "open.dynamic", State: Open,
+		Doc:  "At least one port that the endpoint mapper named was reached and spoke RPC.",
+		when: via(func(p *path) bool { return p.spokeOn() != 0 }),
+		say:  func(p *path) string { return fmt.Sprintf("dynamic port %d answers RPC", p.spokeOn()) },
+	},
+	{
+		Reason: "blocked.dynamic-rejected", State: Blocked,
+		Doc:  "A device on the way rejects the ports that the endpoint mapper named, and says so by ICMP.",
+		when: via(func(p *path) bool { return p.namedPort(p.view.filtered) != nil }),
+		say: func(p *path) string {
+			o := p.namedPort(p.view.filtered)
+			return fmt.Sprintf("%s rejects the dynamic ports (%s, TCP %d)", o.From, icmpText(p.view.host.Addr, o.ICMP), o.Port)
 		},
-		{
-			Reason: "blocked.dynamic-rejected", State: Blocked,
-			Doc:  "A device on the way rejects the ports that the endpoint mapper named, and says so by ICMP.",
-			when: via(func(p *path) bool { return p.namedPort(p.view.filtered) != nil }),
-			say: func(p *path) string {
-				o := p.namedPort(p.view.filtered)
-				return fmt.Sprintf("%s rejects the dynamic ports (%s, TCP %d)", o.From, icmpText(p.view.host.Addr, o.ICMP), o.Port)
-			},
+	},
+	{
+		Reason: "blocked.dynamic-reset", State: Blocked,
+		Doc:  "The ports that the endpoint mapper named are refused by a RST that the host did not send.",
+		when: via(func(p *path) bool { return p.namedPort(p.view.middleboxReset) != nil }),
+		say: func(p *path) string {
+			o := p.namedPort(p.view.middleboxReset)
+			return fmt.Sprintf("%s resets the dynamic ports (TCP %d); the host itself did not refuse", p.device(o), o.Port)
 		},
-		{
-			Reason: "blocked.dynamic-reset", State: Blocked,
-			Doc:  "The ports that the endpoint mapper named are refused by a RST that the host did not send.",
-			when: via(func(p *path) bool { return p.namedPort(p.view.middleboxReset) != nil }),
-			say: func(p *path) string {
-				o := p.namedPort(p.view.middleboxReset)
-				return fmt.Sprintf("%s resets the dynamic ports (TCP %d); the host itself did not refuse", p.device(o), o.Port)
-			},
+	},
+	{
+		Reason: "inconclusive.dynamic-reset", State: Inconclusive,
+		Doc: "The ports that the endpoint mapper named were refused, by the host or by a device close to it. The right to see the TTL of answers (CAP_NET_RAW) would tell.",
+		when: via(func(p *path) bool {
+			o := p.namedPort(refused)
+			return o != nil && p.view.origin(o) == originUnknown
+		}),
+		say: func(p *path) string {
+			return fmt.Sprintf("dynamic port %d was refused (RST), by the host or by a firewall near it: this run could not see which", p.namedPort(refused).Port)
 		},
-		{
-			Reason: "inconclusive.dynamic-reset", State: Inconclusive,
-			Doc: "The ports that the endpoint mapper named were refused, by the host or by a device close to it. The right to see the TTL of answers (CAP_NET_RAW) would tell.",
-			when: via(func(p *path) bool {
-				o := p.namedPort(refused)
-				return o != nil && p.view.origin(o) == originUnknown
-			}),
-			say: func(p *path) string {
-				return fmt.Sprintf("dynamic port %d was refused (RST), by the host or by a firewall near it: this run could not see which", p.namedPort(refused).Port)
-			},
+	},
+	{
+		Reason: "closed.dynamic", State: Closed,
+		Doc:  "The host itself refused every port that its endpoint mapper named.",
+		when: via(func(p *path) bool { return len(p.named) > 0 && p.all(refused) }),
+		say: func(p *path) string {
+			return fmt.Sprintf("the host refuses the ports that its endpoint mapper names (TCP %d): a service has stopped", p.named[0].sweep.Port)
 		},
-		{
-			Reason: "closed.dynamic", State: Closed,
-			Doc:  "The host itself refused every port that its endpoint mapper named.",
-			when: via(func(p *path) bool { return len(p.named) > 0 && p.all(refused) }),
-			say: func(p *path) string {
-				return fmt.Sprintf("the host refuses the ports that its endpoint mapper names (TCP %d): a service has stopped", p.named[0].sweep.Port)
-			},
+	},
+	{
+		Reason: "wrong-service.dynamic", State: WrongService,
+		Doc: "The ports that the endpoint mapper named were reached, but what answers there is not RPC.",
+		when: via(func(p *path) bool {
+			return p.namedTalk(scanner.Foreign, scanner.Garbled) != nil
+		}),
+		say: func(p *path) string {
+			o := p.namedTalk(scanner.Foreign, scanner.Garbled)
+			return fmt.Sprintf("TCP %d was reached, but no RPC server answers there%s", o.Port, because(o))
 		},
-		{
-			Reason: "wrong-service.dynamic", State: WrongService,
-			Doc: "The ports that the endpoint mapper named were reached, but what answers there is not RPC.",
-			when: via(func(p *path) bool {
-				return p.namedTalk(scanner.Foreign, scanner.Garbled) != nil
-			}),
-			say: func(p *path) string {
-				o := p.namedTalk(scanner.Foreign, scanner.Garbled)
-				return fmt.Sprintf("TCP %d was reached, but no RPC server answers there%s", o.Port, because(o))
-			},
+	},
+	{
+		Reason: "inconclusive.dynamic-silent", State: Inconclusive,
+		Doc:  "The ports that the endpoint mapper named stayed silent. Windows Firewall admits dynamic ports for each service, and WMI's own port is told to authenticated callers only, so silence proves nothing.",
+		when: via(func(p *path) bool { return len(p.named) > 0 }),
+		say: func(p *path) string {
+			return fmt.Sprintf("%d dynamic ports were named, none answered: a network firewall lacks the range 49152-65535, or Windows Firewall admits WMI but not these services", len(p.named))
 		},
-		{
-			Reason: "inconclusive.dynamic-silent", State: Inconclusive,
-			Doc:  "The ports that the endpoint mapper named stayed silent. Windows Firewall admits dynamic ports for each service, and WMI's own port is told to authenticated callers only, so silence proves nothing.",
-			when: via(func(p *path) bool { return len(p.named) > 0 }),
-			say: func(p *path) string {
-				return fmt.Sprintf("%d dynamic ports were named, none answered: a network firewall lacks the range 49152-65535, or Windows Firewall admits WMI but not these services", len(p.named))
-			},
+	},
+	{
+		Reason: "inconclusive.none-named", State: Inconclusive,
+		Doc:  "The endpoint mapper answered, but named no TCP port to an anonymous caller.",
+		when: via(func(p *path) bool { return p.talk != nil && p.talk.Outcome == scanner.Spoke }),
+		say: func(p *path) string {
+			if p.talk.NeedsCredentials {
+				return "the endpoint mapper asks for credentials, so no dynamic port is known to try"
+			}
+			return "the endpoint mapper named no TCP port to try"
 		},
-		{
-			Reason: "inconclusive.none-named", State: Inconclusive,
-			Doc:  "The endpoint mapper answered, but named no TCP port to an anonymous caller.",
-			when: via(func(p *path) bool { return p.talk != nil && p.talk.Outcome == scanner.Spoke }),
-			say: func(p *path) string {
-				if p.talk.NeedsCredentials {
-					return "the endpoint mapper asks for credentials, so no dynamic port is known to try"
-				}
-				return "the endpoint mapper named no TCP port to try"
-			},
+	},
+	{
+		Reason: "inconclusive.not-asked", State: Inconclusive,
+		Doc:  "The endpoint mapper's port answers, but the mapper was not asked for the dynamic ports (--depth port).",
+		when: via(func(p *path) bool { return p.talk == nil && swept(scanner.Answered)(p) }),
+		say: func(p *path) string {
+			return fmt.Sprintf("the endpoint mapper (TCP %d) was not asked for its ports: check with --depth protocol or more", p.row.Via)
 		},
-		{
-			Reason: "inconclusive.mapper", State: Inconclusive,
-			Doc: "The endpoint mapper itself gave no answer, so no dynamic port is known. Mend TCP 135 first.",
-			when: via(func(p *path) bool {
-				return p.view.answered || (p.sweep != nil && p.sweep.Outcome == scanner.Rejected && p.view.filtered(p.sweep))
-			}),
-			say: func(p *path) string {
-				return fmt.Sprintf("no dynamic port is known, because the endpoint mapper (TCP %d) gave no answer: mend that path first", p.row.Via)
-			},
+	},
+	{
+		Reason: "inconclusive.mapper", State: Inconclusive,
+		Doc: "The endpoint mapper itself gave no usable answer, so no dynamic port is known. Mend TCP 135 first.",
+		when: via(func(p *path) bool {
+			return p.view.answered || (p.sweep != nil && p.sweep.Outcome == scanner.Rejected && p.view.filtered(p.sweep))
+		}),
+		say: func(p *path) string {
+			return fmt.Sprintf("no dynamic port is known, because the endpoint mapper (TCP %d) gave no usable answer: mend that path first", p.row.Via)
 		},
-	}
+	},
 }

@@ -18,6 +18,16 @@ func swept(wanted ...scanner.Outcome) func(*path) bool {
 	return func(p *path) bool { return p.sweep != nil && slices.Contains(wanted, p.sweep.Outcome) }
 }
 
+// talked is satisfied by paths whose conversation ended so.
+func talked(wanted ...scanner.Outcome) func(*path) bool {
+	return func(p *path) bool { return p.talk != nil && slices.Contains(wanted, p.talk.Outcome) }
+}
+
+// via restricts a condition to rows whose ports a conversation names.
+func via(f func(*path) bool) func(*path) bool {
+	return func(p *path) bool { return p.row.Via != 0 && f(p) }
+}
+
 // dead is satisfied by paths of hosts that nothing answered for, when one of
 // the observations of the host satisfies f and the path itself got no further.
 func dead(f func(*scanner.Observation, *path) bool) func(*path) bool {
