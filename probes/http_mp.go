@@ -163,8 +163,8 @@ func (h httpClient) readList(a httpAnswer) scanner.Result {
 }
 
 // readMPs takes names, site code and version out of the list. It lists every
-// management point of the site, so which of them answered follows from the
-// name that was asked for, or from there being only one.
+// management point of the site, so that only a list of one says which of them
+// answered.
 func (h httpClient) readMPs(r *scanner.Result, list []mplist.MP) {
 	if len(list) == 0 {
 		r.Detail("management-points", "none")
@@ -197,14 +197,9 @@ func (h httpClient) readMPs(r *scanner.Result, list []mplist.MP) {
 			r.Detail("site-code-mismatch", printable(strings.Join(codes, ", "), httpMaxText)+", not "+h.call.Site)
 		}
 	}
-	if h.call.Depth < scanner.AssuranceRole {
-		return
+	if len(list) == 1 && h.call.Depth >= scanner.AssuranceRole {
+		r.Identity.Computer, r.Identity.DNSName = list[0].Name, list[0].FQDN
 	}
-	if own != nil {
-		r.Identity.Computer, r.Identity.DNSName = own.Name, own.FQDN
-	}
-	const most = 32
-	r.Identity.Names = appendNew(nil, names[:min(len(names), most)]...)
 }
 
 // findMP finds the entry for the host that was asked. A short name matches the

@@ -86,7 +86,7 @@ type mpCase struct {
 
 // mpCases are answers to MPLIST and what they come to.
 func mpCases() []mpCase {
-	role := brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "MP1 mp1.lab.test [mp1.lab.test]"}
+	role := brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "MP1 mp1.lab.test []"}
 	foreign := brief{Outcome: scanner.Foreign}
 	broken := brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, Details: "answer=the management point was reached, but is broken: see mpcontrol.log there"}
 	with := func(b brief, details string) brief { b.Details = details; return b }
@@ -97,10 +97,10 @@ func mpCases() []mpCase {
 		{name: "list of the right site", text: answer("200 OK", xml, mpBody), site: "ps1", keys: "site-code-mismatch", want: role},
 		{name: "list of another site", text: answer("200 OK", xml, mpBody), site: "XYZ", keys: "site-code-mismatch", want: with(role, "site-code-mismatch=PS1, not XYZ")},
 		{name: "list of another computer", text: answer("200 OK", xml, strings.ReplaceAll(strings.ReplaceAll(mpBody, "mp1", "mp9"), "MP1", "MP9")), want: brief{
-			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "MP9 mp9.lab.test [mp9.lab.test]",
+			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "MP9 mp9.lab.test []",
 		}},
 		{name: "list of two others", text: answer("200 OK", xml, `<MPList><MP FQDN="a.lab.test"/><MP FQDN="b.lab.test"/></MPList>`), keys: "management-points", want: brief{
-			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "[a.lab.test b.lab.test]", Details: "management-points=a.lab.test, b.lab.test",
+			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Details: "management-points=a.lab.test, b.lab.test",
 		}},
 		{name: "empty list", text: answer("200 OK", xml, "<MPList/>"), keys: "management-points", want: brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Details: "management-points=none"}},
 		{name: "list in chunks after an interim answer", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n", len(mpBody), mpBody), want: role},

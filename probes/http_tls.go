@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -83,8 +84,9 @@ func isAlert(err error) bool {
 
 // describeTLS adds what is to be said of a TLS connection and its certificate:
 // facts under "tls", "certificate-names", "certificate-dates" and
-// "certificate-issuer", and each fault under "certificate". It returns the
-// names in the certificate.
+// "certificate-issuer", and each fault under "certificate". A fault for which every
+// client refuses it, whatever it trusts, stands under "clients-refuse" too. It
+// returns the names in the certificate.
 func describeTLS(r *scanner.Result, state *tls.ConnectionState, host string, roots *x509.CertPool, now time.Time) []string {
 	r.Detail("tls", tls.VersionName(state.Version))
 	if state.Version < tls.VersionTLS12 {
@@ -100,8 +102,12 @@ func describeTLS(r *scanner.Result, state *tls.ConnectionState, host string, roo
 	r.Detail("certificate-names", printable(strings.Join(names, ", "), httpMaxText))
 	r.Detail("certificate-dates", leaf.NotBefore.UTC().Format(date)+" to "+leaf.NotAfter.UTC().Format(date))
 	r.Detail("certificate-issuer", printable(leaf.Issuer.String(), httpMaxText))
-	for _, fault := range certificateFaults(state.PeerCertificates, host, roots, now) {
+	refused, others := certificateFaults(state.PeerCertificates, host, roots, now)
+	for _, fault := range slices.Concat(refused, others) {
 		r.Detail("certificate", printable(fault, httpMaxText))
+	}
+	if len(refused) > 0 {
+		r.Detail("clients-refuse", printable("its certificate is "+strings.Join(refused, ", and "), httpMaxText))
 	}
 	return names
 }
@@ -129,16 +135,17 @@ func certificateNames(c *x509.Certificate) []string {
 }
 
 // certificateFaults checks what a client would, each thing on its own, so that
-// one fault does not hide another.
-func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) []string {
+// one fault does not hide another. For the first kind every client refuses the
+// certificate; the others depend on whom a client trusts, and on the name that
+// it was told.
+func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) (refused, others []string) {
 	leaf := chain[0]
-	var faults []string
 	const date = "2006-01-02"
 	switch {
 	case now.After(leaf.NotAfter):
-		faults = append(faults, "expired on "+leaf.NotAfter.UTC().Format(date))
+		refused = append(refused, "expired on "+leaf.NotAfter.UTC().Format(date))
 	case now.Before(leaf.NotBefore):
-		faults = append(faults, "not valid before "+leaf.NotBefore.UTC().Format(date))
+		refused = append(refused, "not valid before "+leaf.NotBefore.UTC().Format(date))
 	}
 	host = strings.TrimSuffix(host, ".")
 	if err := leaf.VerifyHostname(host); err != nil {
@@ -146,33 +153,38 @@ func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertP
 		if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
 			fault += ": it has no subject alternative name"
 		}
-		faults = append(faults, fault)
+		if fullName(host) {
+			refused = append(refused, fault)
+		} else {
+			others = append(others, fault)
+		}
 	}
 	if leaf.Issuer.String() == leaf.Subject.String() && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil {
-		return append(faults, "self-signed")
+		return refused, append(others, "self-signed")
 	}
 	if fault := chainFault(chain, roots, now); fault != "" {
-		faults = append(faults, fault)
+		others = append(others, fault)
 	}
-	return faults
+	return refused, others
 }
 
-// chainFault verifies the chain at a time when the first certificate is valid:
-// its own dates are checked elsewhere.
+// fullName reports whether a host was asked for by its full DNS name, which is
+// what clients are told. An address or a short name may be the user's shortcut.
+func fullName(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && strings.Contains(host, ".")
+}
+
+// chainFault verifies the chain as it is now, but for the dates of the first
+// certificate, which are checked elsewhere.
 func chainFault(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) string {
-	leaf := chain[0]
-	at := now
-	if at.After(leaf.NotAfter) {
-		at = leaf.NotAfter
-	}
-	if at.Before(leaf.NotBefore) {
-		at = leaf.NotBefore
-	}
+	leaf := *chain[0] // the signature is over the raw bytes, which stay
+	leaf.NotBefore, leaf.NotAfter = now.Add(-time.Hour), now.Add(time.Hour)
 	between := x509.NewCertPool()
 	for _, c := range chain[1:] {
 		between.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: at})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now})
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {
@@ -181,6 +193,9 @@ func chainFault(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) 
 	case errors.As(err, &unknown):
 		return "this machine does not trust its issuer (clients may)"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		if invalid.Cert != nil && invalid.Cert.Equal(chain[0]) {
+			return "" // where the system verifies, it reads the raw dates
+		}
 		return "a certificate above it has expired"
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return "not for server authentication"

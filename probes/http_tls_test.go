@@ -106,13 +106,16 @@ func TestHTTPSCertificates(t *testing.T) {
 	}{
 		{name: "good", cert: ca.leaf(t, nil), keys: "tls certificate certificate-names certificate-dates certificate-issuer", want: "tls=TLS 1.3 | certificate-names=mp1.lab.test, mp1 | certificate-dates=" + day(-10).UTC().Format(date) + " to " + day(10).UTC().Format(date) + " | certificate-issuer=CN=Lab CA"},
 		{name: "expired", cert: ca.leaf(t, func(c *x509.Certificate) { c.NotAfter = day(-3) }), keys: "certificate", want: "certificate=expired on " + day(-3).UTC().Format(date)},
+		{name: "expired before its authority was made", cert: ca.leaf(t, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = day(-300), day(-200) }), keys: "certificate", want: "certificate=expired on " + day(-200).UTC().Format(date)},
+		{name: "refused by every client", cert: ca.leaf(t, func(c *x509.Certificate) { c.NotAfter = day(-3) }), keys: "clients-refuse", want: "clients-refuse=its certificate is expired on " + day(-3).UTC().Format(date)},
+		{name: "not refused for its authority", cert: other.leaf(t, nil), keys: "clients-refuse"},
 		{name: "not yet valid", cert: ca.leaf(t, func(c *x509.Certificate) { c.NotBefore = day(3) }), keys: "certificate", want: "certificate=not valid before " + day(3).UTC().Format(date)},
-		{name: "wrong name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = []string{"www.example.com"} }), keys: "certificate", names: "[mp1.lab.test www.example.com]", want: "certificate=not for the name mp1.lab.test"},
-		{name: "no alternative name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = nil }), keys: "certificate", want: "certificate=not for the name mp1.lab.test: it has no subject alternative name"},
+		{name: "wrong name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = []string{"www.example.com"} }), keys: "certificate", names: "[www.example.com]", want: "certificate=not for the name mp1.lab.test"},
+		{name: "no alternative name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = nil }), keys: "certificate", names: "[mp1]", want: "certificate=not for the name mp1.lab.test: it has no subject alternative name"},
 		{name: "self-signed", cert: selfSigned(), keys: "certificate", want: "certificate=self-signed"},
 		{name: "unknown authority", cert: other.leaf(t, nil), keys: "certificate", want: "certificate=this machine does not trust its issuer (clients may)"},
 		{name: "for clients only", cert: ca.leaf(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), keys: "certificate", want: "certificate=not for server authentication"},
-		{name: "two faults", cert: other.leaf(t, func(c *x509.Certificate) { c.NotAfter, c.DNSNames = day(-3), []string{"x.test"} }), names: "[mp1.lab.test x.test]", keys: "certificate", want: "certificate=expired on " + day(-3).UTC().Format(date) + " | certificate=not for the name mp1.lab.test | certificate=this machine does not trust its issuer (clients may)"},
+		{name: "two faults", cert: other.leaf(t, func(c *x509.Certificate) { c.NotAfter, c.DNSNames = day(-3), []string{"x.test"} }), names: "[x.test]", keys: "certificate", want: "certificate=expired on " + day(-3).UTC().Format(date) + " | certificate=not for the name mp1.lab.test | certificate=this machine does not trust its issuer (clients may)"},
 		{name: "TLS 1.2", cert: ca.leaf(t, nil), config: &tls.Config{MaxVersion: tls.VersionTLS12}, keys: "tls certificate", want: "tls=TLS 1.2"},
 		{name: "TLS 1.0 only", cert: ca.leaf(t, nil), config: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, keys: "tls certificate", want: "tls=TLS 1.0 | certificate=TLS 1.0 is too old: current Windows refuses it"},
 	} {
@@ -224,5 +227,18 @@ func TestHTTPSCut(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// A short name or an address may be the user's shortcut: clients use another.
+func TestShortNameIsNotRefused(t *testing.T) {
+	ca := newAuthority(t)
+	for host, refused := range map[string]bool{"mp7.lab.test": true, "mp7": false, "198.18.0.7": false} {
+		call := probetest.Serve(t, tlsPeer(&tls.Config{Certificates: []tls.Certificate{ca.leaf(t, nil)}}, httpPeer(map[string]string{"*": answer("200 OK", "", mpBody)})))
+		call.Host = host
+		got := talk(t, httpsManagementPoint(ca.pool), call, "clients-refuse")
+		if (got.Details != "") != refused {
+			t.Errorf("%s: %q", host, got.Details)
+		}
 	}
 }

@@ -269,7 +269,7 @@ func talkSMB1(ctx context.Context, c scanner.Call) scanner.Result {
 func readNegotiateV1(msg []byte) scanner.Result {
 	response, err := smb.ParseNegotiateResponseV1(msg)
 	result := scanner.Result{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol}
-	result.Detail("SMB1 only", "the host does not speak SMB2")
+	result.Detail("SMB version", "SMB1 only, the host does not speak SMB2")
 	var status smb.Status
 	switch {
 	case errors.As(err, &status):
@@ -285,7 +285,9 @@ func readNegotiateV1(msg []byte) scanner.Result {
 	}
 	result.Detail("dialect", "SMB1 "+smb.DialectsV1()[0])
 	result.Detail("signing", signing(response.SecurityMode&smb.SigningEnabledV1 != 0, response.SecurityMode&smb.SigningRequiredV1 != 0))
-	result.Identity.Computer = peerName(response.Server)
+	if result.Identity.Computer = peerName(response.Server); result.Identity.Computer != "" {
+		result.Proof = scanner.AssuranceRole // it says which computer it is, as in an NTLM challenge
+	}
 	result.Identity.Domain = peerName(response.Domain)
 	if !response.ServerGUID.IsZero() {
 		result.Identity.ServerID = response.ServerGUID.String()

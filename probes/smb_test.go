@@ -245,18 +245,19 @@ func oddCases() []smbCase {
 		},
 		{
 			name: "SMB1 only", peer: oldPeer(smb.NegotiateResponseV1{SecurityMode: smb.SigningEnabledV1, SystemTime: smbClock, Domain: "WORKGROUP", Server: "OLDPC"}),
-			want: spokeWith(
-				scanner.Identity{Computer: "OLDPC", Domain: "WORKGROUP", Clock: smbClock},
-				details("SMB1 only", "the host does not speak SMB2", "dialect", "SMB1 NT LM 0.12", "signing", "enabled", "server time", "2026-11-21T08:30:00Z"),
-			),
+			want: scanner.Result{
+				Outcome: scanner.Spoke, Proof: scanner.AssuranceRole,
+				Identity: scanner.Identity{Computer: "OLDPC", Domain: "WORKGROUP", Clock: smbClock},
+				Details:  details("SMB version", "SMB1 only, the host does not speak SMB2", "dialect", "SMB1 NT LM 0.12", "signing", "enabled", "server time", "2026-11-21T08:30:00Z"),
+			},
 		},
 		{
 			name: "SMB1 older than NT LM 0.12", peer: oldPeer(smb.NegotiateResponseV1{DialectIndex: 0xffff}),
-			want: spokeWith(scanner.Identity{}, details("SMB1 only", "the host does not speak SMB2", "negotiate", "none of the offered dialects")),
+			want: spokeWith(scanner.Identity{}, details("SMB version", "SMB1 only, the host does not speak SMB2", "negotiate", "none of the offered dialects")),
 		},
 		{
 			name: "SMB1 answers SMB2 requests too", peer: smbPeer{always(smb.NegotiateResponseV1{}.Marshal())},
-			want: spokeWith(scanner.Identity{}, details("SMB1 only", "the host does not speak SMB2", "dialect", "SMB1 NT LM 0.12", "signing", "not offered")),
+			want: spokeWith(scanner.Identity{}, details("SMB version", "SMB1 only, the host does not speak SMB2", "dialect", "SMB1 NT LM 0.12", "signing", "not offered")),
 		},
 		{
 			name: "SMB1 chooses an SMB2 dialect", peer: oldPeer(smb.NegotiateResponseV1{DialectIndex: 2}),
@@ -313,9 +314,9 @@ func TestSMBTranscripts(t *testing.T) {
 			Computer: "DC1", Domain: "LAB", DNSName: "dc1.lab.test", DNSDomain: "lab.test", OS: "6.1.0",
 			ServerID: "00316364-0000-0000-0000-000000000000", Clock: time.Date(2026, 11, 21, 2, 17, 31, 285770000, time.UTC),
 		}, "dialect 3.1.1, signing required"},
-		{smb1Only, scanner.AssuranceProtocol, scanner.Identity{
+		{smb1Only, scanner.AssuranceRole, scanner.Identity{
 			Computer: "TRYPC", Domain: "WG", Clock: time.Date(2026, 11, 21, 3, 35, 10, 950120700, time.UTC),
-		}, "SMB1 only the host does not speak SMB2, dialect SMB1 NT LM 0.12"},
+		}, "SMB version SMB1 only, the host does not speak SMB2, dialect SMB1 NT LM 0.12"},
 	}
 	for _, c := range cases {
 		t.Run(c.file, func(t *testing.T) {

@@ -209,7 +209,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"push", "protocol", "port", "management-point", "smb"}
 	for word, want := range map[string]string{
 		"psuh": "push", "PUSH": "push", "pus": "push", "prot": "port", "protokol": "protocol",
-		"mangement-pont": "management-point", "smv": "smb", "": "", "kerberos": "", strings.Repeat("p", 1000): "",
+		"mangement-pont": "management-point", "smv": "smb", "": "", "kerberos": "", "mp": "management-point", "MANAGE": "management-point", "pro": "protocol", "taget": "", strings.Repeat("p", 1000): "",
 	} {
 		if got := Nearest(word, known); got != want {
 			t.Errorf("Nearest(%.20q) = %q, want %q", word, got, want)

@@ -39,7 +39,8 @@ type place struct{ line, column int }
 // them before the next try.
 type mistakes struct {
 	file  string
-	limit int // errors that are kept; further ones are counted
+	limit int  // errors that are kept; further ones are counted
+	flat  bool // the source is a flag or an argument, where lines and columns tell nobody anything
 	list  []*Error
 	more  int
 }
@@ -51,6 +52,9 @@ const (
 )
 
 func (m *mistakes) add(p place, hint, format string, args ...any) {
+	if m.flat {
+		p = place{}
+	}
 	if len(m.list) >= m.limit {
 		m.more++
 		return

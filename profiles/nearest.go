@@ -10,19 +10,43 @@ const nearestLength = 64
 
 // Nearest returns the known word that the given one was most likely meant to
 // be, or "" when none is close. It counts insertions, deletions, replacements
-// and swaps of neighbours (the restricted Damerau-Levenshtein distance).
+// and swaps of neighbours (the restricted Damerau-Levenshtein distance); when
+// that finds nothing, it takes the word for the beginning of one known word, or
+// for its initials, as in "mp" for "management-point".
 func Nearest(word string, known []string) string {
 	w := []rune(strings.ToLower(word))
 	if len(w) == 0 || len(w) > nearestLength {
 		return ""
 	}
-	best, bestDistance := "", min(3, max(1, len(w)/3))+1
+	best, bestDistance := "", min(3, max(1, (len(w)+1)/3))+1
 	for _, k := range known {
 		if d := distance(w, []rune(strings.ToLower(k))); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
+	if best == "" {
+		return shortened(strings.ToLower(word), known)
+	}
 	return best
+}
+
+// shortened finds the one known word that begins with w or has it for its
+// initials.
+func shortened(w string, known []string) string {
+	var found []string
+	for _, k := range known {
+		var initials strings.Builder
+		for part := range strings.SplitSeq(strings.ToLower(k), "-") {
+			initials.WriteString(part[:min(1, len(part))])
+		}
+		if len(w) > 2 && strings.HasPrefix(strings.ToLower(k), w) || len(w) > 1 && initials.String() == w {
+			found = append(found, k)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
 }
 
 // Suggest words the cure for an unknown word: the nearest known one or, when

@@ -225,6 +225,12 @@ func (p *Plan) Paths() int {
 // to excluded addresses, so whoever resolves them must ask.
 func (p *Plan) Excluded(a netip.Addr) bool { return p.targets.Excluded(a) }
 
+// Duplicates is how many targets were named again and left out.
+func (p *Plan) Duplicates() int { return p.targets.Duplicates() }
+
+// ExcludedCount is how many targets an exclusion took out.
+func (p *Plan) ExcludedCount() int { return p.targets.ExcludedCount() }
+
 // Estimate is what a plan would send, and for how long. The conversations on
 // ports that answer come on top: they depend on what answers.
 type Estimate struct {

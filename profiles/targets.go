@@ -167,11 +167,11 @@ func ReadTargets(o TargetOptions) (*Targets, error) {
 	m := &mistakes{limit: targetLimit}
 	var items []placedItem
 	for i, arg := range o.Args {
-		m.file = fmt.Sprintf("argument %d", i+1)
+		m.file, m.flat = fmt.Sprintf("argument %d", i+1), true
 		items = append(items, parseList(arg, m)...)
 	}
 	for _, src := range o.Sources {
-		m.file = src.Name
+		m.file, m.flat = src.Name, false
 		text, err := readText(src.Text, targetBytes)
 		if err != nil {
 			m.add(place{}, "", "the list of targets %s", err)
@@ -186,12 +186,12 @@ func ReadTargets(o TargetOptions) (*Targets, error) {
 	}
 	var excludes []placedItem
 	for _, e := range o.Exclude {
-		m.file = "--exclude"
+		m.file, m.flat = "--exclude", true
 		excludes = append(excludes, parseList(e, m)...)
 	}
 	for _, it := range items {
 		if msg, hint := o.Family.refuse(it.from); it.from.IsValid() && msg != "" {
-			m.file = it.file
+			m.file, m.flat = it.file, false
 			m.add(it.at, hint, "%s %s", it.text, msg)
 		}
 	}
@@ -225,7 +225,11 @@ func parseList(text string, m *mistakes) []placedItem {
 			if msg != "" {
 				m.add(place{line, start}, hint, "%s", msg)
 			} else {
-				out = append(out, placedItem{item: it, file: m.file, at: place{line, start}, text: text})
+				at := place{line, start}
+				if m.flat {
+					at = place{}
+				}
+				out = append(out, placedItem{item: it, file: m.file, at: at, text: text})
 			}
 			word = word[:0]
 		}

@@ -47,11 +47,11 @@ func (p *program) check(args []string) (int, error) {
 		program: p, plan: plan, set: set, outs: outs, resolver: net.DefaultResolver, log: log,
 		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
 	}
+	defer c.forget()
 	run, err := c.do()
 	if err != nil {
 		return 0, err
 	}
-	defer c.forget()
 	for _, o := range outs {
 		if o.format == "jsonl" {
 			continue // written as it came
@@ -81,8 +81,9 @@ type checkRun struct {
 	progress *progress
 	log      *zap.Logger
 
-	spool  *os.File // the record
-	kept   bool     // the record is an output
+	spool  *os.File   // the record
+	kept   bool       // the record is an output
+	copies []*os.File // where the record goes besides
 	last   scanner.Progress
 	hosts  int
 	broken error
@@ -206,34 +207,48 @@ func (c *checkRun) config(engine *socket.Connect) scanner.Config {
 }
 
 // openRecord opens the file that the run is recorded in: an output if one is
-// asked for, else a temporary file.
-func (c *checkRun) openRecord() (err error) {
+// asked for that can be read again, else a temporary file; and further outputs
+// for the record.
+func (c *checkRun) openRecord() error {
 	for _, o := range c.outs {
-		if o.format == "jsonl" && o.file != "" {
-			c.kept = true
-			c.spool, err = os.Create(o.file)
-			if err != nil {
-				return fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err))
-			}
-			return nil
+		if o.format != "jsonl" || o.file == "" {
+			continue
+		}
+		f, err := os.Create(o.file)
+		if err != nil {
+			return fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err))
+		}
+		if info, err := f.Stat(); c.spool == nil && err == nil && info.Mode().IsRegular() {
+			c.spool, c.kept = f, true
+		} else {
+			c.copies = append(c.copies, f)
 		}
 	}
-	c.spool, err = os.CreateTemp("", "cmreach-*.jsonl")
-	if err != nil {
-		return fmt.Errorf("cannot write a temporary record: %w: set TMPDIR, or keep the record with -o jsonl=FILE", err)
+	if c.spool != nil {
+		return nil
 	}
+	f, err := os.CreateTemp("", "cmreach-*.jsonl")
+	if err != nil {
+		return fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder, or keep the record with -o jsonl=FILE",
+			os.TempDir(), reason(err))
+	}
+	c.spool = f
 	return nil
 }
 
-// sink is where the stream goes: to the record, and to standard output if that
-// is asked for.
+// sink is where the stream goes: to the record, and to standard output and
+// other places if that is asked for.
 func (c *checkRun) sink() io.Writer {
+	all := []io.Writer{c.spool}
+	for _, f := range c.copies {
+		all = append(all, f)
+	}
 	for _, o := range c.outs {
 		if o.format == "jsonl" && o.file == "" {
-			return io.MultiWriter(c.spool, c.stdout)
+			all = append(all, c.stdout)
 		}
 	}
-	return c.spool
+	return io.MultiWriter(all...)
 }
 
 // source opens the record for reading.
@@ -241,6 +256,12 @@ func (c *checkRun) source() (io.ReadCloser, error) { return os.Open(c.spool.Name
 
 // forget closes the record, and removes it unless it is an output.
 func (c *checkRun) forget() {
+	for _, f := range c.copies {
+		_ = f.Close()
+	}
+	if c.spool == nil {
+		return
+	}
 	_ = c.spool.Close()
 	if !c.kept {
 		_ = os.Remove(c.spool.Name())

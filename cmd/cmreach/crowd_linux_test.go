@@ -78,7 +78,7 @@ func write(t testing.TB, name, text string) {
 // compareCrowd counts the verdicts that differ from the truth.
 func compareCrowd(t testing.TB, truth []lab.Expected, report string) int {
 	t.Helper()
-	b, err := os.ReadFile(report) //nolint:gosec // our own file
+	b, err := os.ReadFile(report)
 	if err != nil {
 		t.Fatal(err)
 	}

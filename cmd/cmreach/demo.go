@@ -30,6 +30,9 @@ func (p *program) demo(args []string) (int, error) {
 	if err := os.MkdirAll(*dir, 0o755); err != nil { //nolint:gosec // reports are for reading
 		return 0, usage(fmt.Errorf("--dir: cannot make %s: %w: choose another place", *dir, reason(err)))
 	}
+	if err := tryWrite(filepath.Join(*dir, "run.jsonl")); err != nil {
+		return 0, usage(fmt.Errorf("--dir: cannot write into %s: %w: choose another place", *dir, reason(err)))
+	}
 	d := &demonstration{program: p, dir: *dir, quiet: *quiet, verbose: *verbose}
 	if !*loopback {
 		inside, exit, err := lab.Enter(p.ctx)
@@ -63,8 +66,10 @@ func (d *demonstration) routed() (int, error) {
 		return verdict.ExitError, fmt.Errorf("build the lab: %w", err)
 	}
 	d.lab = l
-	fmt.Fprintf(d.stderr, "cmreach: a network of %d clients and %d routers stands after %s\n",
-		len(d.plan.Targets), len(d.plan.Network.Routers), time.Since(started).Round(10*time.Millisecond))
+	if !d.quiet {
+		fmt.Fprintf(d.stderr, "cmreach: a network of %d clients and %d routers stands after %s\n",
+			len(d.plan.Targets), len(d.plan.Network.Routers), time.Since(started).Round(10*time.Millisecond))
+	}
 	return d.do()
 }
 

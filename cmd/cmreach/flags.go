@@ -13,13 +13,22 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagSet is a command's flags; its help is the command's usage.
+// flagSet is a command's flags; its help is the command's usage. The line says
+// what may follow the command's name.
 func (p *program) flagSet(name, line string) *pflag.FlagSet {
 	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.SetOutput(p.stderr)
 	fs.Usage = func() {
-		fmt.Fprintf(p.stdout, "usage: cmreach %s %s\n\n%s", name, line, fs.FlagUsagesWrapped(80))
+		fmt.Fprintf(p.stdout, "usage: %s\n", strings.TrimSpace("cmreach "+name+" "+line))
+		for _, c := range commands() {
+			if c.name == name {
+				fmt.Fprintf(p.stdout, "  %s\n", c.short)
+			}
+		}
+		if fs.HasFlags() {
+			fmt.Fprintf(p.stdout, "\n%s", fs.FlagUsagesWrapped(80))
+		}
 	}
 	return fs
 }
@@ -45,8 +54,32 @@ func parse(fs *pflag.FlagSet, args []string) error {
 		}
 		return usage(fmt.Errorf("unknown flag --%s: see cmreach %s --help", name, fs.Name()))
 	default:
-		return usage(fmt.Errorf("%w: see cmreach %s --help", err, fs.Name()))
+		return usage(fmt.Errorf("%w: see cmreach %s --help", plainly(err), fs.Name()))
 	}
+}
+
+// plainly puts what the flag library says of a value into our words.
+func plainly(err error) error {
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("-%s needs a value", missing.GetSpecifiedName())
+	case errors.As(err, &missing):
+		return fmt.Errorf("--%s needs a value", missing.GetSpecifiedName())
+	case !errors.As(err, &invalid):
+		return err
+	}
+	what := "is not allowed here"
+	switch invalid.GetFlag().Value.Type() {
+	case "int":
+		what = "is not a number"
+	case "bool":
+		what = "is neither true nor false"
+	case "duration":
+		what = "is not a time; write it with its unit, such as 2s or 500ms"
+	}
+	return fmt.Errorf("--%s: %q %s", invalid.GetFlag().Name, invalid.GetValue(), what)
 }
 
 // selection is what to check: the flags that check and plan share.
@@ -73,19 +106,23 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&s.targets, "targets", "t", nil, "`FILE` with one target a line; - for standard input")
 	fs.StringArrayVar(&s.exclude, "exclude", nil, "`TARGET`s that must not be touched: names, addresses, networks")
 	fs.StringVarP(&s.site, "site", "s", "", "site `FILE`: roles, ports, exclusions")
-	fs.StringArrayVar(&s.roles, "role", nil, "who plays a role: `ROLE=HOST[,HOST…]`")
+	fs.StringArrayVar(&s.roles, "role", nil, "who plays a role: `ROLE=HOST[,HOST...]`")
 	fs.StringVar(&s.vantage, "vantage", string(scanner.RoleSiteServer), "the `ROLE` of this machine")
 	fs.StringArrayVar(&s.only, "only", nil, "check these `ROW`s only, such as smb,icmp")
-	fs.StringVar(&s.depth, "depth", "identity", "how far to prove: port, protocol or identity")
+	fs.StringVar(&s.depth, "depth", "identity", "how far to prove (`LEVEL`): port, protocol or identity")
 	fs.StringArrayVar(&s.ports, "port", nil, "another port: `NAME=PORT`, such as http=8080")
-	fs.StringVar(&s.rate, "rate", "1000", "packets a second, or max")
-	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long one packet's answer is waited for")
-	fs.IntVar(&s.rounds, "rounds", 6, "packets to a silent path at the most")
-	fs.StringVar(&s.engine, "engine", "auto", "auto, or connect")
+	fs.StringVar(&s.rate, "rate", "1000", "packets a second (`PPS`), or max")
+	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long (`TIME`) one packet's answer is waited for")
+	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most")
+	fs.StringVar(&s.engine, "engine", "auto", "`ENGINE` that sends: auto, or connect")
 	fs.BoolVarP(&s.v4, "ipv4", "4", false, "IPv4 only")
 	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
-	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than this")
+	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than `N` targets")
 }
+
+// mostTargets is the most that --max-targets may be raised to: more than IPv4's
+// largest private network has.
+const mostTargets = 1 << 25
 
 // pace is the limits of a run, read.
 type pace struct {
@@ -107,6 +144,12 @@ func (s *selection) read() (pace, error) {
 	}
 	if s.timeout < 10*time.Millisecond || s.timeout > time.Minute {
 		bad("--timeout: %s is out of range: give 10ms to 1m", s.timeout)
+	}
+	if len(s.profiles) == 0 {
+		bad("--profile names no profile: known: %s", strings.Join(profiles.Names(), ", "))
+	}
+	if s.maxTargets < 1 || s.maxTargets > mostTargets {
+		bad("--max-targets: %d is out of range: give 1 to %d", s.maxTargets, mostTargets)
 	}
 	if s.rounds < 1 || s.rounds > 50 {
 		bad("--rounds: %d is out of range: give 1 to 50", s.rounds)

@@ -34,6 +34,10 @@ type program struct {
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	go interrupts(cancel)
+	// With somebody to tell, a write to a pipe that nobody reads is an error and
+	// no end of the process: the temporary record is removed, and other outputs
+	// are written.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	p := &program{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, ctx: ctx}
 	os.Exit(p.run())
 }
@@ -97,7 +101,9 @@ func (p *program) run() int {
 		p.complain(err)
 		return exitUsage
 	default:
-		p.complain(err)
+		if !errors.Is(err, syscall.EPIPE) { // whoever closed the pipe knows
+			p.complain(err)
+		}
 		if code == 0 {
 			code = verdict.ExitError
 		}
@@ -114,15 +120,16 @@ func (p *program) complain(err error) {
 
 func (p *program) dispatch() (int, error) {
 	if len(p.args) == 0 {
-		p.help(p.stderr)
+		fmt.Fprint(p.stderr, helpText())
 		return exitUsage, nil
 	}
 	word, rest := p.args[0], p.args[1:]
-	switch word {
-	case "help", "--help", "-h":
-		p.help(p.stdout)
-		return 0, nil
-	case "--version":
+	switch {
+	case word == "help" && len(rest) > 0: // "help check" is "check --help"
+		word, rest = rest[0], []string{"--help"}
+	case word == "help", word == "--help", word == "-h":
+		return 0, p.print(helpText())
+	case word == "--version":
 		word = "version"
 	}
 	var known []string
@@ -135,17 +142,19 @@ func (p *program) dispatch() (int, error) {
 	return 0, usage(fmt.Errorf("unknown command %q: %s", word, profiles.Suggest(word, known)))
 }
 
-func (p *program) help(w io.Writer) {
-	fmt.Fprint(w, `cmreach checks the network paths that Configuration Manager client deployment needs.
+// helpText is the help of the program; that of a command is with its flags.
+func helpText() string {
+	var w strings.Builder
+	w.WriteString(`cmreach checks the network paths that Configuration Manager client deployment needs.
 
 usage: cmreach COMMAND [FLAGS] [TARGET…]
 
 commands:
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
+		fmt.Fprintf(&w, "  %-9s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, `
+	w.WriteString(`
 first steps:
   cmreach demo                                  see it work, on a network of its own
   cmreach check -p push pc1.example.com         check one client
@@ -156,9 +165,16 @@ exit codes: 0 every required path is open; 1 one is blocked, closed or answered
 by something else; 2 bad usage, nothing was sent; 3 none of 1, but some stayed
 undecided; 4 this machine could not do the test; 130 interrupted.
 `)
+	return w.String()
 }
 
-func (p *program) version([]string) (int, error) {
-	_, err := fmt.Fprintf(p.stdout, "cmreach %s\n", version)
-	return 0, err
+func (p *program) version(args []string) (int, error) {
+	fs := p.flagSet("version", "")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() > 0 {
+		return 0, usage(fmt.Errorf("version takes no arguments, but got %q: leave it away", fs.Arg(0)))
+	}
+	return 0, p.print("cmreach " + version + "\n")
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"cmreach/profiles"
 	"cmreach/scanner/report"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -18,8 +21,6 @@ type output struct {
 	format string
 	file   string // empty: standard output
 }
-
-func formats() []string { return []string{"text", "json", "jsonl", "junit"} }
 
 // readOutputs reads the -o flags. A format without a file goes to standard
 // output, of which there is one.
@@ -32,25 +33,36 @@ func readOutputs(flags []string) ([]output, error) {
 	seen := map[string]bool{}
 	for _, f := range flags {
 		format, file, hasFile := strings.Cut(f, "=")
-		known := false
-		for _, k := range formats() {
-			known = known || k == format
-		}
-		switch {
-		case !known:
-			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, formats())))
-		case hasFile && file == "":
+		if hasFile && file == "" {
 			errs = append(errs, fmt.Errorf("-o: %q names no file: write %s=FILE, or %s for standard output", f, format, format))
-		case seen[file]:
-			errs = append(errs, fmt.Errorf("-o: %q: two outputs go to one place: give each a file of its own", f))
 		}
 		if file == "-" {
 			file = ""
 		}
-		seen[file] = true
+		key := samePlace(file)
+		switch {
+		case !slices.Contains(report.Formats, format):
+			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, report.Formats)))
+		case seen[key] && file == "":
+			errs = append(errs, fmt.Errorf("-o: %q: another output goes to standard output already: write %s=FILE", f, format))
+		case seen[key]:
+			errs = append(errs, fmt.Errorf("-o: %q: another output goes to this file already: give each a file of its own", f))
+		}
+		seen[key] = true
 		outs = append(outs, output{format, file})
 	}
 	return outs, errors.Join(errs...)
+}
+
+// samePlace is one word for all spellings of a file's name.
+func samePlace(file string) string {
+	if file == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(file); err == nil {
+		return abs
+	}
+	return file
 }
 
 // writable finds out, before anything is sent, whether the outputs can be written.
@@ -60,18 +72,31 @@ func writable(outs []output) error {
 		if o.file == "" {
 			continue
 		}
-		if info, err := os.Stat(o.file); err == nil && info.IsDir() {
-			errs = append(errs, fmt.Errorf("-o: %s is a directory: name a file in it", o.file))
-			continue
-		}
-		f, err := os.CreateTemp(filepath.Dir(o.file), ".cmreach-*")
-		if err != nil {
+		if err := tryWrite(o.file); err != nil {
 			errs = append(errs, fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err)))
-			continue
 		}
-		errs = append(errs, f.Close(), os.Remove(f.Name()))
 	}
 	return errors.Join(errs...)
+}
+
+// tryWrite leaves everything as it was.
+func tryWrite(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.Mode()&os.ModeNamedPipe != 0:
+		return nil // to open it would be to wait for its reader
+	case err == nil: // a file that is there must permit it, even where it would be replaced
+		f, err := os.OpenFile(name, os.O_WRONLY, 0) //nolint:gosec // the user names the file
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".cmreach-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // reason is the system's own word for a failure, without the temporary name.
@@ -90,53 +115,101 @@ type rendering struct {
 	width   int
 }
 
+// print writes data to standard output.
+func (p *program) print(s string) error {
+	if _, err := io.WriteString(p.stdout, s); enough(err) != nil {
+		return fmt.Errorf("cannot write to standard output: %w", reason(err))
+	}
+	return nil
+}
+
+// printJSON writes a document to standard output.
+func (p *program) printJSON(v any) error {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return p.print(out.String())
+}
+
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
 	write := func(w io.Writer) error {
-		switch o.format {
-		case "json":
-			return report.JSON(w, run)
-		case "jsonl":
-			return report.JSONL(w, run)
-		case "junit":
-			return report.JUnit(w, run)
-		default:
-			opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
-			if o.file == "" {
-				opts.Color = r.color
-			}
-			return report.Text(w, run, opts)
-		}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
+		opts.Color = r.color && o.file == ""
+		return report.Write(w, o.format, run, opts)
 	}
-	if o.file == "" {
-		return write(p.stdout)
+	if o.file != "" {
+		return replace(o.file, write)
 	}
-	return replace(o.file, write)
+	if err := enough(write(p.stdout)); err != nil {
+		return fmt.Errorf("cannot write to standard output: %w", reason(err))
+	}
+	return nil
+}
+
+// enough takes away the error of a reader who has seen enough and left, as
+// "head" does: what was found stands all the same.
+func enough(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 // replace writes a file so that at every moment either the old one or the whole
-// new one is there.
-func replace(name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".cmreach-*")
-	if err != nil {
+// new one is there. What is no file, such as a device or a pipe, is written to.
+func replace(name string, write func(io.Writer) error) error {
+	info, err := os.Stat(name)
+	there := err == nil
+	if there && !info.Mode().IsRegular() {
+		return overwrite(name, write)
+	}
+	target := name
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		target = real // so that a link stays one
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), ".cmreach-*")
+	switch {
+	case err != nil && there:
+		return overwrite(name, write) // the file may be written, its folder not
+	case err != nil:
 		return fmt.Errorf("cannot write %s: %w", name, reason(err))
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
 	err = write(f)
 	if err == nil {
-		err = f.Chmod(0o644)
+		mode := os.FileMode(0o644) // what a report tells is meant to be read by others
+		if there {
+			mode = info.Mode().Perm()
+		}
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("cannot write %s: %w", name, err)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), target)
 	}
-	return os.Rename(f.Name(), name)
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("cannot write %s: %w", name, reason(err))
+	}
+	return nil
+}
+
+// overwrite writes where replacing is out of the question.
+func overwrite(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0) //nolint:gosec // the user names the file
+	if err == nil {
+		err = errors.Join(write(f), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, reason(err))
+	}
+	return nil
 }
 
 // look finds out what standard output is.

@@ -2,12 +2,13 @@ package main
 
 import (
 	"cmreach/profiles"
-	"encoding/json"
+	"cmreach/scanner"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -57,37 +58,60 @@ func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, erro
 // readTargets reads the targets of the arguments and of every -t.
 func (p *program) readTargets(s *selection, args, exclude []string) (*profiles.Targets, error) {
 	o := profiles.TargetOptions{Args: args, Exclude: exclude, Max: s.maxTargets, Family: s.family()}
+	var errs []error
+	stdin := false
 	for _, name := range s.targets {
-		if name == "-" {
+		switch {
+		case name == "-" && stdin:
+			errs = append(errs, errors.New("-t: standard input can be read once only: leave one -t - away"))
+		case name == "-":
+			stdin = true
 			o.Sources = append(o.Sources, profiles.Source{Name: "standard input", Text: p.stdin})
-			continue
+		default:
+			f, err := openList(name)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			defer func() { _ = f.Close() }()
+			o.Sources = append(o.Sources, profiles.Source{Name: name, Text: f})
 		}
-		f, err := os.Open(name) //nolint:gosec // the user names the file
-		if err != nil {
-			return nil, fmt.Errorf("-t: cannot read %s: %w: check the name", name, reason(err))
-		}
-		defer func() { _ = f.Close() }()
-		o.Sources = append(o.Sources, profiles.Source{Name: name, Text: f})
 	}
-	return profiles.ReadTargets(o)
+	targets, err := profiles.ReadTargets(o)
+	return targets, errors.Join(append(errs, err)...)
+}
+
+// openList opens a list of targets.
+func openList(name string) (*os.File, error) {
+	f, err := os.Open(name) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, fmt.Errorf("-t: cannot read %s: %w: check the name and the rights; a target itself needs no -t", name, reason(err))
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close()
+		return nil, fmt.Errorf("-t: %s is a directory: name a file with one target a line", name)
+	}
+	return f, nil
 }
 
 // planDocument is "plan -o json".
 type planDocument struct {
-	Profiles []string           `json:"profiles"`
-	Vantage  string             `json:"vantage"`
-	Hosts    int                `json:"hosts"`
-	Paths    int                `json:"paths"`
-	Rows     any                `json:"rows"`
-	LeftOut  []profiles.LeftOut `json:"left_out"`
-	Estimate profiles.Estimate  `json:"estimate"`
+	Profiles []string               `json:"profiles"`
+	Vantage  string                 `json:"vantage"`
+	Hosts    int                    `json:"hosts"`
+	Paths    int                    `json:"paths"`
+	Doubles  int                    `json:"duplicates"` // targets that were named again
+	Excluded int                    `json:"excluded"`   // targets that were taken out
+	Rows     []*scanner.Requirement `json:"rows"`
+	LeftOut  []profiles.LeftOut     `json:"left_out"`
+	Estimate profiles.Estimate      `json:"estimate"`
 }
 
 func (p *program) plan(args []string) (int, error) {
 	var s selection
 	fs := p.flagSet("plan", "[FLAGS] [TARGET…]")
 	s.register(fs)
-	format := fs.StringP("output", "o", "text", "text or json")
+	format := fs.StringP("output", "o", "text", "`FORMAT`: text or json")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -102,16 +126,25 @@ func (p *program) plan(args []string) (int, error) {
 	if *format == "json" {
 		doc := planDocument{
 			Profiles: plan.Profiles, Vantage: string(plan.Vantage), Hosts: plan.Hosts(), Paths: plan.Paths(),
-			Rows: plan.Rows, LeftOut: plan.LeftOut, Estimate: est,
+			Doubles: plan.Duplicates(), Excluded: plan.ExcludedCount(), Rows: plan.Rows, LeftOut: plan.LeftOut, Estimate: est,
 		}
-		return 0, writeJSON(p.stdout, doc)
+		return 0, p.printJSON(doc)
 	}
-	return 0, printPlan(p.stdout, plan, est, s.rate)
+	var out strings.Builder
+	if err := printPlan(&out, plan, est, s.rate); err != nil {
+		return 0, err
+	}
+	return 0, p.print(out.String())
 }
 
 func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate string) error {
-	fmt.Fprintf(w, "%d hosts, %d paths, seen from the %s; nothing was sent\n\n", plan.Hosts(), plan.Paths(), plan.Vantage)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s, %s, seen from the %s; nothing was sent\n", count(plan.Hosts(), "host"), count(plan.Paths(), "path"), plan.Vantage)
+	if d, e := plan.Duplicates(), plan.ExcludedCount(); d+e > 0 {
+		fmt.Fprintf(w, "left out: %s that were named again, %d that are excluded\n", count(d, "target"), e)
+	}
+	fmt.Fprintln(w)
+	var rows strings.Builder
+	tw := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
 	for _, r := range plan.Rows {
 		where := r.Protocol.String()
 		if r.Port != 0 {
@@ -128,6 +161,9 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	for line := range strings.Lines(rows.String()) { // an empty last column leaves spaces
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 	for _, l := range plan.LeftOut {
 		fmt.Fprintf(w, "  %s is left out: %s", l.Requirement, l.Reason)
 		if l.Hint != "" {
@@ -135,6 +171,10 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 		}
 		fmt.Fprintln(w)
 	}
+	return printEstimate(w, est, rate)
+}
+
+func printEstimate(w io.Writer, est profiles.Estimate, rate string) error {
 	second := func(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }
 	pace := rate + " a second"
 	if rate == "max" {
@@ -145,9 +185,10 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 	return err
 }
 
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

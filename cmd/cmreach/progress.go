@@ -37,13 +37,20 @@ func (pr *progress) show(ev scanner.Progress) {
 
 // line is the text of the progress after some time.
 func (pr *progress) line(ev scanner.Progress, after time.Duration) string {
-	s := fmt.Sprintf("%d of %d hosts, %d packets", ev.Hosts, pr.planned, ev.Packets)
+	s := fmt.Sprintf("%d of %s, %d packets", ev.Hosts, count(pr.planned, "host"), ev.Packets)
+	if ev.Hosts > pr.planned { // names have more than one address
+		s = fmt.Sprintf("%d addresses of %s, %d packets", ev.Hosts, count(pr.planned, "host"), ev.Packets)
+	}
 	if loss := ev.Stats.Loss(); loss > 0.001 {
 		s += fmt.Sprintf(", %.1f%% loss", loss*100)
 	}
 	if ev.Hosts > 0 && ev.Hosts < pr.planned {
 		left := time.Duration(float64(after) / float64(ev.Hosts) * float64(pr.planned-ev.Hosts))
-		s += fmt.Sprintf(", about %s left", left.Round(time.Second))
+		if left = left.Round(time.Second); left > 0 {
+			s += fmt.Sprintf(", about %s left", left)
+		} else {
+			s += ", waiting for the last answers"
+		}
 	}
 	return s
 }

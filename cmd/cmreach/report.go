@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // report renders a recorded run, judged anew by this version's rules.
@@ -31,7 +32,14 @@ func (p *program) report(args []string) (int, error) {
 		return 0, usage(err)
 	}
 	name := fs.Arg(0)
-	source := func() (io.ReadCloser, error) { return os.Open(name) } //nolint:gosec // the user names the file
+	source, done, err := p.recordOf(name)
+	if name == "-" {
+		name = "standard input"
+	}
+	if err != nil {
+		return 0, usage(badRecord(name, err))
+	}
+	defer done()
 	run, err := report.Load(source, report.Options{Judge: judge, Fail: set})
 	if err != nil {
 		return 0, usage(badRecord(name, err))
@@ -42,9 +50,42 @@ func (p *program) report(args []string) (int, error) {
 		}
 	}
 	if run.Truncated != nil {
-		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read", name, run.Truncated))
+		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; run the check again for the rest", name, run.Truncated))
 	}
 	return run.Exit(), nil
+}
+
+// recordOf finds the record of that name. A record is walked more than once:
+// what cannot be read twice, such as standard input (-) or another pipe, is
+// copied to a temporary file, which done removes.
+func (p *program) recordOf(name string) (source report.Source, done func(), err error) {
+	done = func() {}
+	open := func() (io.ReadCloser, error) { return os.Open(name) } //nolint:gosec // the user names the file
+	in := p.stdin
+	if name != "-" {
+		f, err := os.Open(name) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, done, err
+		}
+		defer func() { _ = f.Close() }()
+		info, err := f.Stat()
+		if err != nil || info.Mode().IsRegular() || info.IsDir() {
+			return open, done, err
+		}
+		in = f
+	}
+	spool, err := os.CreateTemp("", "cmreach-*.jsonl")
+	if err != nil {
+		return nil, done, err
+	}
+	name = spool.Name()
+	done = func() { _ = os.Remove(spool.Name()) }
+	_, err = io.Copy(spool, in)
+	if err = errors.Join(err, spool.Close()); err != nil {
+		done()
+		return nil, func() {}, err
+	}
+	return open, done, nil
 }
 
 // badRecord says what is wrong with a record, and what to do.
@@ -53,9 +94,14 @@ func badRecord(name string, err error) error {
 	var syntax *record.SyntaxError
 	switch {
 	case errors.As(err, &newer):
-		return fmt.Errorf("%s: %w", name, newer)
+		return fmt.Errorf("%s: nothing could be read: %w", name, newer)
+	case errors.As(err, &syntax) && syntax.Line > 1:
+		return fmt.Errorf("%s: %w: the %d lines before it are whole; the file was changed after it was written: take the original",
+			name, syntax, syntax.Line-1)
+	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "jsonl=FILE"):
+		return fmt.Errorf("%s: %w", name, syntax) // it says already what would be right
 	case errors.As(err, &syntax):
-		return fmt.Errorf("%s: %w: is it a record that cmreach check -o jsonl=FILE wrote?", name, syntax)
+		return fmt.Errorf("%s: %w: name a file that cmreach check -o jsonl=FILE wrote", name, syntax)
 	default:
 		return fmt.Errorf("cannot read %s: %w: check the name", name, reason(err))
 	}

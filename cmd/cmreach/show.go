@@ -14,7 +14,7 @@ import (
 // profiles lists the built-in profiles, or shows one.
 func (p *program) profiles(args []string) (int, error) {
 	fs := p.flagSet("profiles", "[show NAME|FILE] [-o json]")
-	format := fs.StringP("output", "o", "text", "text or json")
+	format := fs.StringP("output", "o", "text", "`FORMAT`: text or json")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -41,16 +41,25 @@ func (p *program) profiles(args []string) (int, error) {
 	}
 	switch {
 	case *format == "json" && len(rest) > 0:
-		return 0, writeJSON(p.stdout, list[0])
+		return 0, p.printJSON(newProfileDocument(list[0]))
 	case *format == "json":
-		return 0, writeJSON(p.stdout, list)
+		docs := []profileDocument{}
+		for _, pr := range list {
+			docs = append(docs, newProfileDocument(pr))
+		}
+		return 0, p.printJSON(docs)
 	case len(rest) > 0:
-		return 0, showProfile(p.stdout, list[0])
+		var out strings.Builder
+		if err := showProfile(&out, list[0]); err != nil {
+			return 0, err
+		}
+		return 0, p.print(out.String())
 	}
+	var out strings.Builder
 	for _, pr := range list {
-		fmt.Fprintf(p.stdout, "%-22s %s (%d rows)\n", pr.Name, pr.Title, len(pr.Rows))
+		fmt.Fprintf(&out, "%-22s %s (%d rows)\n", pr.Name, pr.Title, len(pr.Rows))
 	}
-	return 0, nil
+	return 0, p.print(out.String())
 }
 
 func showProfile(w io.Writer, pr *profiles.Profile) error {
@@ -143,20 +152,26 @@ func (p *program) explain(args []string) (int, error) {
 	if fs.NArg() > 1 {
 		return 0, usage(errors.New("name one reason or state: cmreach explain blocked.silent"))
 	}
-	var known []string
-	found := false
+	var reasons, states []string
+	var out strings.Builder
+	for _, st := range verdict.States {
+		states = append(states, st.String())
+	}
 	for _, r := range verdict.Rules() {
-		known = append(known, r.Reason)
+		reasons = append(reasons, r.Reason)
 		if word == "" || word == r.Reason || word == r.State.String() {
-			found = true
-			fmt.Fprintf(p.stdout, "%s\n    %s\n", r.Reason, wrap(r.Doc, 76, "    "))
+			fmt.Fprintf(&out, "%s\n    %s\n", r.Reason, wrap(r.Doc, 76, "    "))
 		}
 	}
-	if !found {
-		return 0, usage(fmt.Errorf("unknown reason %q: %s", word, profiles.Suggest(word, known)))
+	if out.Len() == 0 {
+		cure := "states: " + strings.Join(states, ", ") + "; cmreach explain lists all reasons"
+		if near := profiles.Nearest(word, append(states, reasons...)); near != "" {
+			cure = fmt.Sprintf("did you mean %q?", near)
+		}
+		return 0, usage(fmt.Errorf("unknown reason or state %q: %s", word, cure))
 	}
 	if word == "" {
-		fmt.Fprintln(p.stdout, "\nThe first rule that matches decides. All observations of one host are seen together.")
+		fmt.Fprintln(&out, "\nThe first rule that matches decides. All observations of one host are seen together.")
 	}
-	return 0, nil
+	return 0, p.print(out.String())
 }

@@ -13,9 +13,12 @@ func (w words) advice() []string {
 	case verdict.Blocked:
 		return w.withFix(w.adviceBlocked())
 	case verdict.Closed:
-		return w.withFix("Start the service on the hosts, or check that these addresses belong to the computers that are meant.")
+		return []string{"The way is open: start the service on the hosts, or check that these addresses belong to the computers that are meant."}
 	case verdict.WrongService:
-		return w.withFix("Find out what answers there: a proxy, a portal, an inspection device or another program; take it out of this path.")
+		if w.c.Reason == "wrong-service.certificate" {
+			return []string{"Renew the certificate of the server, for the full name by which clients know it."}
+		}
+		return []string{"Find out what answers there: a proxy, a portal, an inspection device or another program; take it out of this path."}
 	case verdict.WrongHost:
 		return []string{
 			"Correct or delete the stale DNS records (A, AAAA, and PTR) of these names; on the right computers run: ipconfig /registerdns",

@@ -70,9 +70,9 @@ func TestMessages(t *testing.T) {
 	https := untested
 	https.Requirement = "push/mp-https"
 	proxied := untested
-	proxied.Message = "the way starts at the client and must be tested there; seen from the site-server: wrong-service"
+	proxied.Seen = verdict.WrongService
 	fine := untested
-	fine.Message = "the way starts at the client and must be tested there; seen from the site-server: open (identity)"
+	fine.Seen = verdict.Open
 	evil := untested
 	evil.Host = "mp1;reboot"
 	for _, tt := range []struct {

@@ -155,6 +155,9 @@ func checkHeader(b []byte) error {
 		} `json:"header"`
 	}
 	const want = "not a record of cmreach (a record is what -o jsonl=FILE writes)"
+	if bytes.HasPrefix(b, []byte(`{"schema":"cmreach/`)) && !json.Valid(b) { // the first of a report's many lines
+		return fmt.Errorf("a report in JSON, %s", want)
+	}
 	if err := json.Unmarshal(b, &first); err != nil {
 		return fmt.Errorf("%s: %w", want, err)
 	}

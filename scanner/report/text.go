@@ -2,11 +2,13 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
 	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +32,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	if o.Width <= 0 {
 		o.Width = 80
 	}
-	t := text{r: r, o: o, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
+	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
 	view, err := t.look()
 	if err != nil {
 		return err
@@ -58,6 +60,7 @@ type text struct {
 	out page
 
 	failing, errors, undecided, untested []cause.Cause
+	said                                 map[string]int // the cause that gave an advice first
 }
 
 // answer says in the first lines how it stands.
@@ -73,8 +76,10 @@ func (t *text) answer() {
 		t.out.banner(red, "NOT READY", fmt.Sprintf("%d of %s cannot be reached as required.", by[verdict.ClassFailed], hosts(total)))
 	case exit == verdict.ExitError:
 		t.out.banner(yellow, "NO ANSWER", fmt.Sprintf("this machine could not do the test for %d of %s.", by[verdict.ClassError], hosts(total)))
-	case exit == verdict.ExitUndecided:
+	case exit == verdict.ExitUndecided && by[verdict.ClassUndecided] > 0:
 		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total)))
+	case !r.Complete():
+		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total)))
 	case ready == 0:
 		t.out.banner(yellow, "NOT TESTED", "no required path starts here; see below from where to test.")
 	default:
@@ -117,9 +122,9 @@ func (t *text) rows(v *look) {
 		return
 	}
 	t.out.head("WHAT WORKS")
-	for _, p := range t.r.Tally.Requirements {
+	for _, p := range t.inOrder(t.r.Tally.Requirements) {
 		row := v.rows[p.Name]
-		line := fmt.Sprintf("%-*s %-8s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), portOf(row.protocol, row.port),
+		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.port),
 			v.digits, p.States[verdict.Open], v.digits, p.Total())
 		if p.States[verdict.Open] > 0 {
 			line += " (" + row.proof.String() + ")"
@@ -137,8 +142,19 @@ func (t *text) rows(v *look) {
 		if p.Classes[verdict.ClassFailed] > 0 {
 			c = red
 		}
-		t.out.colored(c, 2, v.nameWidth+12, line)
+		t.out.colored(c, 2, v.nameWidth+v.portWidth+4, line)
 	}
+}
+
+// inOrder sorts rows as the profiles have them: the tally has them as the hosts
+// happened to answer.
+func (t *text) inOrder(parts []verdict.Part) []verdict.Part {
+	place := func(p verdict.Part) int {
+		return slices.IndexFunc(t.r.Header.Rows, func(r *scanner.Requirement) bool { return r.ID == p.Name })
+	}
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b verdict.Part) int { return cmp.Compare(place(a), place(b)) })
+	return parts
 }
 
 // others counts what is not open.
@@ -198,6 +214,11 @@ func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
 			if j > 0 {
 				label = "also:  "
 			}
+			if before := t.said[a]; before > 0 && len(a) > t.o.Width {
+				a = fmt.Sprintf("as under cause %d.", before)
+			} else {
+				t.said[a] = n
+			}
 			t.out.labelled(indent, label, a)
 		}
 	}
@@ -217,6 +238,9 @@ func sample(c cause.Cause) string {
 func (t *text) nextStep() {
 	t.out.head("NEXT STEP")
 	s := "Nothing is left to do for the network: go on with the deployment."
+	if !t.r.Complete() {
+		s = "Nothing is known to be wrong so far."
+	}
 	switch {
 	case len(t.failing) > 0:
 		n, all := t.failing[0].Paths, t.r.Tally.All.Classes[verdict.ClassFailed]

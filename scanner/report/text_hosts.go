@@ -12,6 +12,7 @@ import (
 type look struct {
 	rows      map[string]rowLook
 	nameWidth int
+	portWidth int
 	digits    int
 	// lines are the hosts to show, by class, at most textHosts for each, and
 	// few that say the same: the causes tell how many there are.
@@ -40,7 +41,7 @@ var shown = []verdict.Class{
 
 // look walks the hosts once and keeps what the short report shows of them.
 func (t *text) look() (*look, error) {
-	v := &look{rows: map[string]rowLook{}, lines: map[verdict.Class][]hostLine{}}
+	v := &look{portWidth: 8, rows: map[string]rowLook{}, lines: map[verdict.Class][]hostLine{}}
 	for h, err := range t.r.Hosts() {
 		if err != nil {
 			return nil, err
@@ -61,6 +62,8 @@ func (t *text) look() (*look, error) {
 		}
 	}
 	for _, p := range t.r.Tally.Requirements {
+		row := v.rows[p.Name]
+		v.portWidth = max(v.portWidth, len(portOf(row.protocol, row.port)))
 		v.nameWidth = min(max(v.nameWidth, len(clean(p.Name))), 30)
 		v.digits = max(v.digits, len(fmt.Sprint(p.Total())))
 	}

@@ -92,6 +92,9 @@ func parseSeen(t *testing.T, host netip.Addr, s string) scanner.Observation {
 	}
 	if o.Outcome == scanner.Spoke && o.Proof == 0 {
 		o.Proof = scanner.AssuranceProtocol
+		if o.Identity.Computer != "" { // named in the NTLM challenge
+			o.Proof = scanner.AssuranceRole
+		}
 	}
 	return o
 }

@@ -16,6 +16,14 @@ var answerRules = []Rule{
 		},
 	},
 	{
+		Reason: "wrong-service.certificate", State: WrongService,
+		Doc:  "The role answers, but with a certificate that every client refuses: it is out of date, or for another name.",
+		when: func(p *path) bool { return talked(scanner.Spoke)(p) && detail(p.talk, "clients-refuse") != "" },
+		say: func(p *path) string {
+			return fmt.Sprintf("%s answers, but clients refuse it: %s", p.what(), detail(p.talk, "clients-refuse"))
+		},
+	},
+	{
 		Reason: "open.answer", State: Open,
 		Doc:  "The expected protocol was spoken.",
 		when: talked(scanner.Spoke),

@@ -219,14 +219,15 @@ func HostClass(findings []Finding, fail StateSet) Class {
 }
 
 // Exit is the exit code of a run that came to its end. A failure wins over an
-// error, an error over what is undecided; untested paths alone change nothing.
+// error, an error over what is undecided. Untested paths change nothing, unless
+// nothing else was tested: then it is not known that anything works.
 func (t *Tally) Exit() int {
 	switch c := t.All.Classes; {
 	case c[ClassFailed] > 0:
 		return ExitFailed
 	case c[ClassError] > 0:
 		return ExitError
-	case c[ClassUndecided] > 0:
+	case c[ClassUndecided] > 0, c[ClassUntested] > 0 && c[ClassPassed] == 0:
 		return ExitUndecided
 	default:
 		return ExitOpen

@@ -140,7 +140,7 @@ func (p *path) assurance() scanner.Assurance {
 			best = max(best, p.proof(n.sweep, n.talk))
 		}
 	}
-	if best >= scanner.AssuranceProtocol && p.row.Protocol != scanner.ICMP && p.view.known {
+	if best >= scanner.AssuranceRole && p.view.known { // higher levels include lower ones
 		best = scanner.AssuranceIdentity
 	}
 	return best
