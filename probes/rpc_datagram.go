@@ -58,7 +58,7 @@ func (k rpcKey) made(u rpc.UUID) bool {
 }
 
 // request asks where the event log is, over UDP.
-func (k rpcKey) request() []byte {
+func (k rpcKey) request(scanner.Ask) []byte {
 	tower := epm.UDPTower(rpcWellKnown()[0].iface, rpcTransfer(), netip.AddrPort{})
 	b, err := rpc.NewDatagram(rpc.EndpointMapper, epm.OpMap, k.activity(), rpcMapRequest(tower)).Encode()
 	if err != nil {
@@ -67,7 +67,7 @@ func (k rpcKey) request() []byte {
 	return b
 }
 
-func (k rpcKey) decode(answer []byte) scanner.Result {
+func (k rpcKey) decode(_, answer []byte) scanner.Result {
 	m, err := rpc.DecodeDatagram(answer)
 	switch {
 	case errors.Is(err, rpc.ErrNotRPC):

@@ -10,7 +10,7 @@ import (
 
 func TestRPCDatagram(t *testing.T) {
 	probe := RPCDatagram()
-	asked, err := rpc.DecodeDatagram(probe.Request())
+	asked, err := rpc.DecodeDatagram(probe.Request(scanner.Ask{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,10 +22,10 @@ func TestRPCDatagram(t *testing.T) {
 	if _, ok := tower.UDP(); err != nil || !ok || asked.Interface != rpc.EndpointMapper || asked.Opnum != epm.OpMap || asked.Flags1&rpc.DatagramIdempotent == 0 {
 		t.Errorf("request %+v, tower %v (%v)", asked, tower, err)
 	}
-	if bytes.Equal(probe.Request(), probe.Request()) {
+	if bytes.Equal(probe.Request(scanner.Ask{}), probe.Request(scanner.Ask{})) {
 		t.Error("two requests are one call")
 	}
-	stranger, err := rpc.DecodeDatagram(RPCDatagram().Request())
+	stranger, err := rpc.DecodeDatagram(RPCDatagram().Request(scanner.Ask{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestRPCDatagram(t *testing.T) {
 		{"text", []byte("220 \x1b[2J hello"), rpcWant{outcome: scanner.Foreign, err: "no RPC: the answer begins 220 .[2J hello"}},
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.want.check(t, probe.Decode(c.answer)) })
+		t.Run(c.name, func(t *testing.T) { c.want.check(t, probe.Decode(nil, c.answer)) })
 	}
 }
 
@@ -63,8 +63,8 @@ func TestRPCDatagram(t *testing.T) {
 // asked for is taken for one.
 func FuzzRPCDatagram(f *testing.F) {
 	probe := RPCDatagram()
-	f.Add(probe.Request())
-	m, err := rpc.DecodeDatagram(probe.Request())
+	f.Add(probe.Request(scanner.Ask{}))
+	m, err := rpc.DecodeDatagram(probe.Request(scanner.Ask{}))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -77,8 +77,8 @@ func FuzzRPCDatagram(f *testing.F) {
 	}
 	fresh := RPCDatagram()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		probe.Decode(b)
-		if got := fresh.Decode(b); got.Outcome == scanner.Spoke || got.Outcome == scanner.OutcomeUnknown {
+		probe.Decode(nil, b)
+		if got := fresh.Decode(nil, b); got.Outcome == scanner.Spoke || got.Outcome == scanner.OutcomeUnknown {
 			t.Errorf("%x is taken for an answer: %+v", b, got)
 		}
 	})

@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -14,6 +15,9 @@ type Config struct {
 	Resolver Resolver
 	Network  string           // "ip" (default), "ip4" or "ip6": which addresses of a name are checked
 	Probes   map[string]Probe // by the word that requirements use
+	// Source is this machine's address on the way to another, for datagrams
+	// that carry it. It sends nothing. Nil: not known.
+	Source func(to netip.Addr) netip.Addr
 
 	Depth Assurance // how far to prove; AssurancePortOpen holds no conversation. Default AssuranceIdentity
 	Site  string    // site code, for the probes that can compare it

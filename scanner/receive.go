@@ -64,6 +64,22 @@ func (e *engine) answered(t *task, r Reply) {
 	e.finish(t, o)
 }
 
+// fillDatagram makes the datagram of a UDP endpoint, once.
+func (e *engine) fillDatagram(t *task) {
+	if t.payload != nil {
+		return
+	}
+	ask := Ask{Host: t.host.Name, To: netip.AddrPortFrom(t.host.Addr, t.port)}
+	if e.cfg.Source != nil {
+		ask.From = e.cfg.Source(t.host.Addr)
+	}
+	for _, name := range t.probes {
+		if p := e.cfg.Probes[name]; p.Request != nil {
+			t.payload, t.udp = p.Request(ask), p.UDP
+		}
+	}
+}
+
 // decode lets the probes of a UDP endpoint say what its answer was.
 func (e *engine) decode(t *task, r Reply) {
 	for _, name := range t.probes {
@@ -71,7 +87,7 @@ func (e *engine) decode(t *task, r Reply) {
 		if probe.Decode == nil {
 			continue
 		}
-		res := probe.Decode(r.Payload)
+		res := probe.Decode(t.payload, r.Payload)
 		o := observe(res)
 		o.Protocol, o.Port, o.Via, o.Probe = UDP, t.port, t.via, name
 		o.Sent, o.Tries, o.From = t.last, t.tries, r.From

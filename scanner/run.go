@@ -264,12 +264,9 @@ func (e *engine) shot(t *task) Shot {
 		Key: e.key, Addr: t.host.Addr, Protocol: t.proto, Port: t.port,
 		HopLimit: t.hop, Wait: e.cfg.Timeout,
 	}
-	if t.proto == UDP {
-		for _, p := range t.probes {
-			if probe := e.cfg.Probes[p]; probe.Request != nil {
-				s.Payload = probe.Request()
-			}
-		}
+	if t.proto == UDP && t.trace == nil {
+		e.fillDatagram(t)
+		s.Payload, s.UDP = t.payload, t.udp
 	}
 	return s
 }

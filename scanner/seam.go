@@ -15,7 +15,14 @@ type Shot struct {
 	Port     uint16
 	HopLimit uint8         // 0: the system's default
 	Payload  []byte        // UDP: what to send
+	UDP      UDPSocket     // UDP: what the answer needs of our socket
 	Wait     time.Duration // after this the shot counts as silent and its resources may be freed
+}
+
+// UDPSocket says what a datagram conversation needs beside an ordinary socket.
+type UDPSocket struct {
+	LocalPort uint16 // send from this port, because answers go there (DHCP: 68). 0: any
+	AnyPort   bool   // the answer may come from another port of the target (TFTP)
 }
 
 // Reply is what came back for a Shot. There is none for silence.
@@ -50,7 +57,8 @@ type Sweeper interface {
 // Dialer opens connections for conversations.
 type Dialer interface {
 	// DialTCP connects. When it does not succeed the Reply says how it ended
-	// (Outcome Silent when ctx ran out) and the connection is nil; on success
+	// (Silent when ctx ran out, Cut when it was accepted and reset at once) and
+	// the connection is nil; on success
 	// the Outcome is Answered. Key is not used.
 	DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, Reply)
 }
@@ -72,10 +80,19 @@ type Probe struct {
 	// Talk holds the conversation. It obeys ctx, closes what it opened, and
 	// never returns an error: failure is evidence.
 	Talk func(ctx context.Context, c Call) Result
-	// Request is the datagram to send.
-	Request func() []byte
-	// Decode says what the answer to Request was.
-	Decode func(answer []byte) Result
+	// Request makes the datagram to send; retries of it are the same. Nil:
+	// there is nothing to ask of this target (Ask lacks what it needs).
+	Request func(Ask) []byte
+	// Decode says what the answer to a request was.
+	Decode func(request, answer []byte) Result
+	UDP    UDPSocket
+}
+
+// Ask is what a datagram is made for.
+type Ask struct {
+	Host string         // the name that was asked for
+	To   netip.AddrPort // where it goes
+	From netip.Addr     // our address on the way there; invalid when it is not known
 }
 
 // Call is what a conversation is given.

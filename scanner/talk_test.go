@@ -185,12 +185,12 @@ func TestUDPAnswerIsDecoded(t *testing.T) {
 	cfg := f.config()
 	cfg.Probes = map[string]Probe{"rpc-udp": {
 		Name: "rpc-udp", Protocol: UDP,
-		Request: func() []byte { return []byte("hello") },
-		Decode:  func(b []byte) Result { return Result{Outcome: Spoke, Err: string(b)} },
+		Request: func(a Ask) []byte { return []byte(a.To.String()) },
+		Decode:  func(q, b []byte) Result { return Result{Outcome: Spoke, Err: string(q) + " " + string(b)} },
 	}}
 	hosts, _, _ := collect(t, cfg, targets(1, &Requirement{ID: "push/epm-udp", Protocol: UDP, Port: 135, Probe: "rpc-udp"}))
 	only(t, hosts[0], UDP, 135, "")
-	if o := only(t, hosts[0], UDP, 135, "rpc-udp"); o.Outcome != Spoke || o.Err != "re:hello" {
+	if o := only(t, hosts[0], UDP, 135, "rpc-udp"); o.Outcome != Spoke || o.Err != "198.18.0.0:135 re:198.18.0.0:135" {
 		t.Errorf("%+v", o)
 	}
 }

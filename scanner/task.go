@@ -17,6 +17,9 @@ type task struct {
 	trace  *trace   // set when the shot measures how far a packet gets
 	hop    uint8    // hop limit of the shot; 0: the system's
 
+	payload []byte    // UDP: the datagram, the same for every try
+	udp     UDPSocket // UDP: what the answer needs
+
 	keys  []uint64 // of all shots that may still be answered
 	tries int
 	first time.Time // first shot
@@ -59,6 +62,9 @@ func newHostRun(h *Host) *hostRun {
 		return r
 	}
 	for _, row := range h.Rows {
+		if row.Protocol == Manual {
+			continue
+		}
 		if row.Via != 0 {
 			r.add(TCP, row.Via, 0, row.ViaProbe)
 			continue

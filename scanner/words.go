@@ -27,9 +27,10 @@ const (
 	ICMP                     // echo request and reply, ICMP or ICMPv6 by the address
 	TCP
 	UDP
+	Manual // no packet can test it: an item to check by hand, such as a program's exception in a firewall
 )
 
-var protocolWords = []string{"unknown", "icmp", "tcp", "udp"}
+var protocolWords = []string{"unknown", "icmp", "tcp", "udp", "manual"}
 
 func (p Protocol) String() string { return word(protocolWords, p) }
 

@@ -20,7 +20,7 @@ func Judge(h scanner.Host, c Context) []Finding {
 	for i, row := range h.Rows {
 		p := newPath(v, row)
 		out[i] = p.finding()
-		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error {
+		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error && out[i].State != Untested {
 			untested(&out[i], c)
 		}
 	}

@@ -47,6 +47,8 @@ func row(t *testing.T, id string, vantage scanner.Role) *scanner.Requirement {
 		r.Protocol, r.Port, r.Probe, r.Need = scanner.UDP, 135, "rpc-udp", scanner.Informational
 	case "rpc-dynamic":
 		r.Via, r.ViaProbe, r.Probe, r.Extra = 135, "rpc", "rpc-bind", []uint16{24158}
+	case "program":
+		r.Protocol, r.Title = scanner.Manual, "statview.exe"
 	case "control-tcp":
 		r.Port, r.Listener = 2701, scanner.ListenerWithClient
 	case "mp-http":
@@ -268,7 +270,7 @@ func TestRandomEvidence(t *testing.T) {
 		}
 		for range r.IntN(8) {
 			h.Observations = append(h.Observations, scanner.Observation{
-				Protocol: scanner.Protocol(r.IntN(4)), Port: ports[r.IntN(len(ports))], Probe: probes[r.IntN(len(probes))],
+				Protocol: scanner.Protocol(r.IntN(5)), Port: ports[r.IntN(len(ports))], Probe: probes[r.IntN(len(probes))],
 				Via: []uint16{0, 135}[r.IntN(2)], HopLimit: []uint8{0, 0, 0, 1, 2}[r.IntN(5)],
 				Outcome: scanner.Outcome(r.IntN(14)), From: froms[r.IntN(3)], TTL: uint8(r.IntN(256)),
 				ICMP: scanner.ICMPError{Type: uint8(r.IntN(13)), Code: uint8(r.IntN(16))}, Tries: 3,

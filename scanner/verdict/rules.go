@@ -45,6 +45,12 @@ var table = slices.Concat(hostRules, mapperRules, answerRules, rejectRules, sile
 // hostRules are about the host as a whole.
 var hostRules = []Rule{
 	{
+		Reason: "untested.manual", State: Untested,
+		Doc:  "No packet can test it: an item to check by hand.",
+		when: func(p *path) bool { return p.row.Protocol == scanner.Manual },
+		say:  func(p *path) string { return "to be checked by hand: " + p.row.Title },
+	},
+	{
 		Reason: "unresolved.no-address", State: Unresolved,
 		Doc: "The name service answered that the name has no address.",
 		when: func(p *path) bool {
