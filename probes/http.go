@@ -58,13 +58,14 @@ type httpQuestion struct {
 	path, query string
 	header      http.Header // beside the usual ones
 	body        string
+	keep        bool // the server may keep the connection; it is closed here all the same
 }
 
 // request makes the request of a question.
 func (h httpClient) request(q httpQuestion) (*http.Request, []byte, error) {
 	req := &http.Request{
 		Method: http.MethodGet, Host: h.hostHeader(), URL: &url.URL{Path: q.path, RawQuery: q.query},
-		Header: http.Header{"User-Agent": {"cmreach"}, "Accept": {"*/*"}}, Close: true,
+		Header: http.Header{"User-Agent": {"cmreach"}, "Accept": {"*/*"}}, Close: !q.keep,
 	}
 	for name, values := range q.header {
 		req.Header[name] = values

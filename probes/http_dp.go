@@ -10,6 +10,7 @@ Sends: GET /SMS_DP_SMSPKG$/, the directory that clients take content from, and,
 on another connection, GET of a path that cannot exist. No content is asked for.
 Proves: by an answer of its own for the directory (the list, 401 for the
 credentials of Windows, or 403), that a distribution point answered.
+Where it offers NTLM, the challenge tells which computer it is; nobody logs on.
 Cannot prove: that it has the content, or that a client may take it.
 Needs: TCP to the port, no rights.`
 

@@ -11,6 +11,7 @@ not prove the role, each with a comparison. No health certificate is asked for:
 that is a POST ([MS-HCEP] 2.1).
 Proves: by 200, by 401 for the credentials of Windows, or by 403, while a path
 that cannot exist is not found, that a Health Registration Authority answered.
+Where it offers NTLM, the challenge tells which computer it is; nobody logs on.
 Cannot prove: that it would issue a certificate.
 Needs: TCP to the port, no rights.`
 

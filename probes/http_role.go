@@ -58,6 +58,9 @@ func talkRole(ctx context.Context, h httpClient, role webRole) scanner.Result {
 			best = r
 		}
 		if last {
+			if scheme := a.windowsScheme(); r.Proof >= scanner.AssuranceRole && scheme != "" && h.call.Depth >= scanner.AssuranceRole {
+				h.askName(ctx, &best, httpQuestion{path: place.path, query: place.query}, scheme)
+			}
 			break
 		}
 	}
@@ -110,12 +113,16 @@ func (role webRole) try(ctx context.Context, h *httpClient, place webPlace) (r s
 }
 
 // elsewhere is the same path below a directory that cannot exist, so that a
-// server which goes by the end of the path shows itself too.
+// server which goes by the end of the path, or by a sign in it, shows itself too.
 func elsewhere(path string) string {
 	name := make([]byte, 8)
 	_, _ = rand.Read(name) // never fails
-	_, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return "/" + hex.EncodeToString(name) + "/" + rest
+	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	mark := ""
+	if strings.HasSuffix(first, "$") {
+		mark = "$"
+	}
+	return "/" + hex.EncodeToString(name) + mark + "/" + rest
 }
 
 // alike judges a server that has an answer for a path that cannot exist.

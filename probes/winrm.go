@@ -21,9 +21,12 @@ func WinRM() scanner.Probe {
 Sends: POST /wsman with the Identify request of WS-Management (DSP0226 11) and
 the header that lets it pass without credentials ([MS-WSMV] 2.2.1, 3.1.4.1).
 The port speaks plain HTTP or TLS: TLS is tried when plain HTTP is not taken.
-Proves: by an IdentifyResponse, that WS-Management answered; who made it.
-Cannot prove: which computer it is, but for the certificate's names, or that
-anyone may sign in. To strangers Windows gives no version of its own.
+Then the first message of NTLM within Negotiate, which is not followed by a
+logon.
+Proves: by an IdentifyResponse, that WS-Management answered and who made it; by
+the challenge of NTLM, which computer it is.
+Cannot prove: that anyone may sign in. To strangers Windows gives no version of
+its own here.
 Needs: TCP 5985 or 5986, no rights.`,
 		Protocol: scanner.TCP,
 		Talk: func(ctx context.Context, c scanner.Call) scanner.Result {
@@ -40,12 +43,15 @@ const (
 )
 
 func talkWinRM(ctx context.Context, h httpClient) scanner.Result {
-	a := h.askEither(ctx, httpQuestion{
-		path: "/wsman", body: wsmanIdentify,
-		header: http.Header{"Content-Type": {"application/soap+xml;charset=UTF-8"}, "WSMANIDENTIFY": {"unauthenticated"}},
-	})
+	soap := http.Header{"Content-Type": {"application/soap+xml;charset=UTF-8"}}
+	open := http.Header{"Content-Type": soap["Content-Type"], "WSMANIDENTIFY": {"unauthenticated"}}
+	a := h.askEither(ctx, httpQuestion{path: "/wsman", body: wsmanIdentify, header: open})
 	r := judgeWinRM(a)
 	h.describeConnection(&r, a)
+	speaks := r.Proof >= scanner.AssuranceRole || a.status == http.StatusUnauthorized && r.Outcome == scanner.Spoke
+	if speaks && h.call.Depth >= scanner.AssuranceRole && len(a.proxySigns()) == 0 {
+		h.askName(ctx, &r, httpQuestion{path: "/wsman", body: wsmanIdentify, header: soap}, "Negotiate")
+	}
 	return r
 }
 

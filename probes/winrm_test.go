@@ -57,7 +57,7 @@ func TestWinRM(t *testing.T) {
 
 // TestWinRMRequest holds what is sent ([MS-WSMV] 3.1.4.1).
 func TestWinRMRequest(t *testing.T) {
-	got := make(chan [2]string, 1)
+	got := make(chan [2]string, 2) // the question, and who it is
 	call := probetest.Serve(t, func(conn net.Conn) {
 		req, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
@@ -75,6 +75,10 @@ func TestWinRMRequest(t *testing.T) {
 		"POST /wsman application/soap+xml;charset=UTF-8 unauthenticated",
 		`<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope" xmlns:id="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><e:Header/><e:Body><id:Identify/></e:Body></e:Envelope>`,
 	}
+	if d := cmp.Diff(want, <-got); d != "" {
+		t.Error(d)
+	}
+	want[0] = "POST /wsman application/soap+xml;charset=UTF-8 " // not as a stranger
 	if d := cmp.Diff(want, <-got); d != "" {
 		t.Error(d)
 	}
