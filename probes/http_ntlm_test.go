@@ -120,10 +120,15 @@ func FuzzHTTPChallenge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		a := httpAnswer{status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": {"NTLM " + text}}}
 		c, err := a.challenge("NTLM")
+		if err != nil {
+			return
+		}
 		var id scanner.Identity
 		identifyNTLM(&id, c)
-		if err != nil && !id.IsZero() {
-			t.Errorf("%v, and the identity %+v", err, id)
+		for _, name := range []string{id.Computer, id.Domain, id.DNSName, id.DNSDomain, id.OS} {
+			if printable(name, 255) != name {
+				t.Errorf("name %q", name)
+			}
 		}
 	})
 }
