@@ -53,14 +53,36 @@ type httpAnswer struct {
 	wanted bool                 // the server asked for a client certificate
 }
 
-// get sends a GET and reads the answer.
-func (h httpClient) get(ctx context.Context, path, query string) httpAnswer {
-	var request bytes.Buffer
+// httpQuestion is what is asked for. Without a body it is a GET, else a POST.
+type httpQuestion struct {
+	path, query string
+	header      http.Header // beside the usual ones
+	body        string
+	keep        bool // the server may keep the connection; it is closed here all the same
+}
+
+// request makes the request of a question.
+func (h httpClient) request(q httpQuestion) (*http.Request, []byte, error) {
 	req := &http.Request{
-		Method: http.MethodGet, Host: h.hostHeader(), URL: &url.URL{Path: path, RawQuery: query},
-		Header: http.Header{"User-Agent": {"cmreach"}, "Accept": {"*/*"}}, Close: true,
+		Method: http.MethodGet, Host: h.hostHeader(), URL: &url.URL{Path: q.path, RawQuery: q.query},
+		Header: http.Header{"User-Agent": {"cmreach"}, "Accept": {"*/*"}}, Close: !q.keep,
 	}
-	if err := req.Write(&request); err != nil {
+	for name, values := range q.header {
+		req.Header[name] = values
+	}
+	if q.body != "" {
+		req.Method, req.ContentLength = http.MethodPost, int64(len(q.body))
+		req.Body = io.NopCloser(strings.NewReader(q.body))
+	}
+	var wire bytes.Buffer
+	err := req.Write(&wire)
+	return req, wire.Bytes(), err
+}
+
+// send sends a question and reads the answer.
+func (h httpClient) send(ctx context.Context, q httpQuestion) httpAnswer {
+	req, request, err := h.request(q)
+	if err != nil {
 		return httpAnswer{failed: scanner.Result{Outcome: scanner.LocalError, Err: printable(err.Error(), httpMaxText)}}
 	}
 	conn, reply := h.call.Dial(ctx)
@@ -83,8 +105,40 @@ func (h httpClient) get(ctx context.Context, path, query string) httpAnswer {
 		stream = t
 	}
 	// A server that has hung up may have said why: read in any case.
-	_, _ = stream.Write(request.Bytes())
+	_, _ = stream.Write(request)
 	h.read(ctx, stream, req, &a)
+	return a
+}
+
+// ask sends a question, and once more in TLS 1.2 when the server hung up on TLS
+// 1.3: IIS cannot ask for a client certificate after the request in 1.3 unless
+// the client offers it, and hangs up. In 1.2 it can. What follows stays with 1.2.
+func (h *httpClient) ask(ctx context.Context, q httpQuestion) httpAnswer {
+	a := h.send(ctx, q)
+	if a.failed.Outcome != scanner.Cut || a.refusedWithoutCertificate() || a.tls == nil || a.tls.Version != tls.VersionTLS13 {
+		return a
+	}
+	older := *h
+	older.maxTLS = tls.VersionTLS12
+	if again := older.send(ctx, q); again.failed.Outcome == scanner.OutcomeUnknown || again.wanted {
+		*h, a = older, again
+	}
+	return a
+}
+
+// askEither is ask for services that speak plain HTTP or TLS on the same port,
+// as they are set up. What follows stays with what was found.
+func (h *httpClient) askEither(ctx context.Context, q httpQuestion) httpAnswer {
+	a := h.ask(ctx, q)
+	// HTTP.sys just hangs up on plain HTTP where it wants TLS.
+	if a.failed.Outcome != scanner.Cut && a.failed.Err != tlsInstead && a.strange() != tlsWanted {
+		return a
+	}
+	secure := *h
+	secure.secure = true
+	if again := secure.ask(ctx, q); again.tls != nil {
+		*h, a = secure, again
+	}
 	return a
 }
 
@@ -137,6 +191,9 @@ func (h httpClient) read(ctx context.Context, stream io.Reader, req *http.Reques
 	a.status, a.header, a.body = response.StatusCode, response.Header, body
 }
 
+// tlsInstead is the error when a plain request was answered by TLS.
+const tlsInstead = "no HTTP: the port speaks TLS"
+
 // httpReadFailed says how an answer ended that is not whole.
 func httpReadFailed(ctx context.Context, said *httpEar, tooLong bool, err error) scanner.Result {
 	r := scanner.Result{Err: printable(err.Error(), httpMaxText)}
@@ -149,7 +206,7 @@ func httpReadFailed(ctx context.Context, said *httpEar, tooLong bool, err error)
 	case len(said.first) == 0:
 		r.Outcome, r.Err = scanner.Cut, "the connection ended without an answer"
 	case looksTLS(said.first):
-		r.Outcome, r.Err = scanner.Foreign, "no HTTP: the port speaks TLS"
+		r.Outcome, r.Err = scanner.Foreign, tlsInstead
 		r.Detail("answer", "a TLS message: the port speaks TLS, not plain HTTP")
 	case !looksHTTP(said.first):
 		r.Outcome, r.Err = scanner.Foreign, "no HTTP: "+lookedLike(said.first)

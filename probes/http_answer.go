@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmreach/scanner"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,10 @@ func (a httpAnswer) fromIIS() bool {
 	return strings.HasPrefix(banner, "Microsoft-IIS/") || strings.HasPrefix(banner, "Microsoft-HTTPAPI/")
 }
 
+// tlsWanted is what is strange about the answer of nginx to plain HTTP on a port
+// for TLS.
+const tlsWanted = "the port speaks TLS, not plain HTTP"
+
 // strange says what an answer is that no site system role gives; empty when
 // nothing is strange about its kind.
 func (a httpAnswer) strange() string {
@@ -54,7 +59,7 @@ func (a httpAnswer) strange() string {
 		}
 		return "a redirect to " + to
 	case a.status == http.StatusBadRequest && bytes.Contains(a.body, []byte("plain HTTP request was sent to HTTPS port")):
-		return "the port speaks TLS, not plain HTTP"
+		return tlsWanted
 	}
 	return ""
 }
@@ -97,6 +102,26 @@ func (a httpAnswer) title() string {
 	start := len(lower) - len(after)
 	text := strings.Join(strings.Fields(string(a.body[start+open+1:start+end])), " ")
 	return printable(text, 80)
+}
+
+// offers reports whether the answer asks for one of the given authentication
+// schemes (RFC 9110 11.6.1).
+func (a httpAnswer) offers(schemes ...string) bool {
+	return slices.ContainsFunc(a.header.Values("WWW-Authenticate"), func(value string) bool {
+		for offer := range strings.SplitSeq(value, ",") { // parameters in between are no names of schemes
+			name, _, _ := strings.Cut(strings.TrimSpace(offer), " ")
+			if slices.ContainsFunc(schemes, func(s string) bool { return strings.EqualFold(s, name) }) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// brokenIIS reports whether IIS or HTTP.sys itself says that what should answer
+// is broken: a stopped application pool is a 503 of HTTP.sys.
+func (a httpAnswer) brokenIIS() bool {
+	return a.status >= 500 && a.fromIIS() && len(a.proxySigns()) == 0 && a.strange() == ""
 }
 
 // wantsCertificate reports whether the answer, over TLS, asks for a client

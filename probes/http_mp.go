@@ -5,7 +5,6 @@ import (
 	"cmreach/probes/wire/mplist"
 	"cmreach/scanner"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -56,28 +55,15 @@ role is not proven.`,
 
 // talkMP asks for the list.
 func talkMP(ctx context.Context, h httpClient) scanner.Result {
-	a := h.get(ctx, "/SMS_MP/.sms_aut", "MPLIST")
-	if a.failed.Outcome == scanner.Cut && !a.refusedWithoutCertificate() && a.tls != nil && a.tls.Version == tls.VersionTLS13 {
-		// IIS cannot ask for a client certificate after the request in TLS 1.3
-		// unless the client offers it, and hangs up. In 1.2 it can.
-		h.maxTLS = tls.VersionTLS12
-		if again := h.get(ctx, "/SMS_MP/.sms_aut", "MPLIST"); again.failed.Outcome == scanner.OutcomeUnknown || again.wanted {
-			a = again
-		}
-	}
+	a := h.ask(ctx, httpQuestion{path: "/SMS_MP/.sms_aut", query: "MPLIST"})
 	if a.status == http.StatusNotFound {
 		// IIS takes the word in either case; what stands in front of it may not.
-		if again := h.get(ctx, "/SMS_MP/.sms_aut", "mplist"); again.status == http.StatusOK {
+		if again := h.ask(ctx, httpQuestion{path: "/SMS_MP/.sms_aut", query: "mplist"}); again.status == http.StatusOK {
 			a = again
 		}
 	}
 	r := h.judgeMP(a)
-	if a.tls != nil {
-		names := describeTLS(&r, a.tls, h.call.Host, h.roots, h.now())
-		if r.Outcome == scanner.Spoke && h.call.Depth >= scanner.AssuranceRole {
-			r.Identity.Names = appendNew(r.Identity.Names, names...)
-		}
-	}
+	h.describeConnection(&r, a)
 	return r
 }
 
@@ -89,10 +75,7 @@ func (h httpClient) judgeMP(a httpAnswer) scanner.Result {
 	case a.status == http.StatusOK:
 		return h.readList(a)
 	case a.wantsCertificate():
-		r := scanner.Result{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, NeedsCredentials: true}
-		r.Detail("answer", "a client certificate is wanted")
-		a.describeHTTP(&r)
-		return r
+		return a.certificateWanted()
 	case a.strange() != "":
 		return a.foreign(a.strange())
 	case a.status >= 500 && len(a.proxySigns()) == 0 && (a.fromIIS() || a.header.Get("Server") == "" && a.status == http.StatusInternalServerError):
@@ -110,29 +93,6 @@ func (h httpClient) judgeMP(a httpAnswer) scanner.Result {
 		return a.foreign("a web server asks for credentials; a management point does not")
 	}
 	return a.foreign("not the answer of a management point")
-}
-
-// refusedWithoutCertificate reports whether the server asked for a client
-// certificate and, when it got none, ended the connection by an alert.
-func (a httpAnswer) refusedWithoutCertificate() bool {
-	ended := a.failed.Outcome == scanner.Cut || a.failed.Outcome == scanner.Garbled
-	return a.wanted && ended && strings.HasPrefix(a.failed.Err, "remote error")
-}
-
-// certificateOrElse tells a server that ends the connection for want of a
-// client certificate from one that just fails.
-func certificateOrElse(a httpAnswer) scanner.Result {
-	r := a.failed
-	if a.refusedWithoutCertificate() {
-		r = scanner.Result{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, NeedsCredentials: true}
-		r.Detail("answer", "a client certificate is wanted")
-		r.Detail("tls", "the server ended the connection: "+a.failed.Err)
-		return r
-	}
-	if a.wanted {
-		r.Detail("tls", "the server asked for a client certificate")
-	}
-	return r
 }
 
 // readList judges the body of an answer of 200.

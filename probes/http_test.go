@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmreach/probes/probetest"
+	"cmreach/probes/wire/tds"
 	"cmreach/scanner"
 	"context"
 	"fmt"
@@ -73,8 +74,8 @@ func talk(t *testing.T, p scanner.Probe, call scanner.Call, keys ...string) brie
 
 // What the answers in mpCases share, and what several of them come to.
 const (
-	iis = "Server: Microsoft-IIS/10.0\r\n"
-	xml = "Content-Type: text/xml\r\n"
+	iis     = "Server: Microsoft-IIS/10.0\r\n"
+	xmlType = "Content-Type: text/xml\r\n"
 )
 
 type mpCase struct {
@@ -91,23 +92,23 @@ func mpCases() []mpCase {
 	broken := brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, Details: "answer=the management point was reached, but is broken: see mpcontrol.log there"}
 	with := func(b brief, details string) brief { b.Details = details; return b }
 	return []mpCase{
-		{name: "list", text: answer("200 OK", xml+iis, mpBody), keys: "http-status server site-code version", want: with(role, "http-status=200 OK | server=Microsoft-IIS/10.0 | version=9128 | site-code=PS1")},
-		{name: "list for the short name", text: answer("200 OK", xml, mpBody), host: "MP1", want: role},
-		{name: "list for the address", text: answer("200 OK", xml, mpBody), host: "198.18.0.1", want: role},
-		{name: "list of the right site", text: answer("200 OK", xml, mpBody), site: "ps1", keys: "site-code-mismatch", want: role},
-		{name: "list of another site", text: answer("200 OK", xml, mpBody), site: "XYZ", keys: "site-code-mismatch", want: with(role, "site-code-mismatch=PS1, not XYZ")},
-		{name: "list of another computer", text: answer("200 OK", xml, strings.ReplaceAll(strings.ReplaceAll(mpBody, "mp1", "mp9"), "MP1", "MP9")), want: brief{
+		{name: "list", text: answer("200 OK", xmlType+iis, mpBody), keys: "http-status server site-code version", want: with(role, "http-status=200 OK | server=Microsoft-IIS/10.0 | version=9128 | site-code=PS1")},
+		{name: "list for the short name", text: answer("200 OK", xmlType, mpBody), host: "MP1", want: role},
+		{name: "list for the address", text: answer("200 OK", xmlType, mpBody), host: "198.18.0.1", want: role},
+		{name: "list of the right site", text: answer("200 OK", xmlType, mpBody), site: "ps1", keys: "site-code-mismatch", want: role},
+		{name: "list of another site", text: answer("200 OK", xmlType, mpBody), site: "XYZ", keys: "site-code-mismatch", want: with(role, "site-code-mismatch=PS1, not XYZ")},
+		{name: "list of another computer", text: answer("200 OK", xmlType, strings.ReplaceAll(strings.ReplaceAll(mpBody, "mp1", "mp9"), "MP1", "MP9")), want: brief{
 			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Identity: "MP9 mp9.lab.test []",
 		}},
-		{name: "list of two others", text: answer("200 OK", xml, `<MPList><MP FQDN="a.lab.test"/><MP FQDN="b.lab.test"/></MPList>`), keys: "management-points", want: brief{
+		{name: "list of two others", text: answer("200 OK", xmlType, `<MPList><MP FQDN="a.lab.test"/><MP FQDN="b.lab.test"/></MPList>`), keys: "management-points", want: brief{
 			Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Details: "management-points=a.lab.test, b.lab.test",
 		}},
-		{name: "empty list", text: answer("200 OK", xml, "<MPList/>"), keys: "management-points", want: brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Details: "management-points=none"}},
+		{name: "empty list", text: answer("200 OK", xmlType, "<MPList/>"), keys: "management-points", want: brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceRole, Details: "management-points=none"}},
 		{name: "list in chunks after an interim answer", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n", len(mpBody), mpBody), want: role},
 		{name: "list without a length", text: "HTTP/1.0 200 OK\r\n\r\n" + mpBody, want: role},
 		{name: "list by way of a cache", text: answer("200 OK", "Via: 1.1 squid\r\n", mpBody), keys: "proxy", want: with(role, "proxy=Via: 1.1 squid")},
-		{name: "broken list", text: answer("200 OK", xml, mpBody[:50]), want: brief{Outcome: scanner.Garbled}},
-		{name: "oversized list", text: answer("200 OK", xml, mpBody[:len(mpBody)-9]+strings.Repeat(" ", 1<<17)), want: brief{Outcome: scanner.Garbled}},
+		{name: "broken list", text: answer("200 OK", xmlType, mpBody[:50]), want: brief{Outcome: scanner.Garbled}},
+		{name: "oversized list", text: answer("200 OK", xmlType, mpBody[:len(mpBody)-9]+strings.Repeat(" ", 1<<17)), want: brief{Outcome: scanner.Garbled}},
 		{name: "broken, by IIS", text: answer("500 Internal Server Error", iis, "<html>"), keys: "answer", want: broken},
 		{name: "broken, by the kernel part of IIS", text: answer("503 Service Unavailable", "Server: Microsoft-HTTPAPI/2.0\r\n", "<html>"), keys: "answer", want: broken},
 		{name: "broken, by nobody", text: answer("500 Internal Server Error", "", ""), keys: "answer", want: broken},
@@ -123,7 +124,7 @@ func mpCases() []mpCase {
 		{name: "proxy wants credentials", text: answer("407 Proxy Authentication Required", "Proxy-Authenticate: NTLM\r\n", ""), keys: "answer proxy", want: with(foreign, "answer=a proxy asks for credentials | proxy=Proxy-Authenticate: NTLM")},
 		{name: "proxy without its server", text: answer("502 Bad Gateway", "Via: 1.1 squid\r\n", ""), keys: "answer proxy", want: with(foreign, "answer=a gateway or proxy could not reach the server behind it | proxy=Via: 1.1 squid")},
 		{name: "empty page", text: answer("200 OK", "", ""), keys: "answer", want: with(foreign, "answer=an empty page, not a list of management points")},
-		{name: "other XML", text: answer("200 OK", xml, "<feed/>"), keys: "answer looks-like", want: with(foreign, "answer=not a list of management points | looks-like=<feed/>")},
+		{name: "other XML", text: answer("200 OK", xmlType, "<feed/>"), keys: "answer looks-like", want: with(foreign, "answer=not a list of management points | looks-like=<feed/>")},
 		{name: "gzip bomb", text: answer("200 OK", "Content-Encoding: gzip\r\n", "\x1f\x8b\x08"+strings.Repeat("\x00", 500)), keys: "answer", want: with(foreign, "answer=not a list of management points")},
 		{name: "plain HTTP on the port of nginx for TLS", text: answer("400 Bad Request", "Server: nginx\r\n", "<center>The plain HTTP request was sent to HTTPS port</center>"), keys: "answer", want: with(foreign, "answer=the port speaks TLS, not plain HTTP")},
 		{name: "plain HTTP on a port for TLS", text: "\x15\x03\x03\x00\x02\x02\x0a", keys: "answer", want: with(foreign, "answer=a TLS message: the port speaks TLS, not plain HTTP")},
@@ -227,8 +228,10 @@ func FuzzHTTPAnswer(f *testing.F) {
 	f.Add([]byte(answer("200 OK", "", mpBody)))
 	f.Add([]byte(answer("407 x", "Proxy-Authenticate: a\r\n", "<html><title>x</title>")))
 	f.Add([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<MPLi"))
+	f.Add([]byte(answer("200 OK", soapType, winrmBody)))
+	f.Add(sqlAnswer(tds.EncryptOn))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, p := range []scanner.Probe{HTTPManagementPoint(), HTTPFallbackStatusPoint()} {
+		for _, p := range []scanner.Probe{HTTPManagementPoint(), HTTPFallbackStatusPoint(), HTTPSoftwareUpdatePoint(), HTTPPeerCache(), WinRM(), SQL()} {
 			r := p.Talk(t.Context(), scanner.Call{Host: "mp1", Depth: scanner.AssuranceIdentity, Dial: func(context.Context) (net.Conn, scanner.Reply) {
 				return &scriptedConn{r: bytes.NewReader(b)}, scanner.Reply{Outcome: scanner.Answered}
 			}})

@@ -82,6 +82,51 @@ func isAlert(err error) bool {
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
+// certificateWanted is the result for a server that was reached and tells nobody
+// without a client certificate what it is.
+func (a httpAnswer) certificateWanted() scanner.Result {
+	r := scanner.Result{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, NeedsCredentials: true}
+	r.Detail("answer", "a client certificate is wanted")
+	if a.status != 0 {
+		a.describeHTTP(&r)
+	}
+	return r
+}
+
+// refusedWithoutCertificate reports whether the server asked for a client
+// certificate and, when it got none, ended the connection by an alert.
+func (a httpAnswer) refusedWithoutCertificate() bool {
+	ended := a.failed.Outcome == scanner.Cut || a.failed.Outcome == scanner.Garbled
+	return a.wanted && ended && strings.HasPrefix(a.failed.Err, "remote error")
+}
+
+// certificateOrElse tells a server that ends the connection for want of a
+// client certificate from one that just fails.
+func certificateOrElse(a httpAnswer) scanner.Result {
+	r := a.failed
+	if a.refusedWithoutCertificate() {
+		r = a.certificateWanted()
+		r.Detail("tls", "the server ended the connection: "+a.failed.Err)
+		return r
+	}
+	if a.wanted {
+		r.Detail("tls", "the server asked for a client certificate")
+	}
+	return r
+}
+
+// describeConnection adds what is to be said of the TLS connection of an answer.
+// The names in the certificate are part of the identity of a right peer.
+func (h httpClient) describeConnection(r *scanner.Result, a httpAnswer) {
+	if a.tls == nil {
+		return
+	}
+	names := describeTLS(r, a.tls, h.call.Host, h.roots, h.now())
+	if r.Outcome == scanner.Spoke && h.call.Depth >= scanner.AssuranceRole {
+		r.Identity.Names = appendNew(r.Identity.Names, names...)
+	}
+}
+
 // describeTLS adds what is to be said of a TLS connection and its certificate:
 // facts under "tls", "certificate-names", "certificate-dates" and
 // "certificate-issuer", and each fault under "certificate". A fault for which every

@@ -12,6 +12,18 @@ func All() []scanner.Probe {
 		HTTPManagementPoint(),
 		HTTPSManagementPoint(),
 		HTTPFallbackStatusPoint(),
+		HTTPDistributionPoint(),
+		HTTPSDistributionPoint(),
+		HTTPSoftwareUpdatePoint(),
+		HTTPSSoftwareUpdatePoint(),
+		HTTPHealthRegistrationAuthority(),
+		HTTPSHealthRegistrationAuthority(),
+		HTTPSCloudManagementGateway(),
+		HTTPClientNotification(),
+		HTTPSClientNotification(),
+		HTTPPeerCache(),
+		WinRM(),
+		SQL(),
 	}
 }
 
