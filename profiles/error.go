@@ -62,6 +62,9 @@ func (m *mistakes) add(p place, hint, format string, args ...any) {
 	m.list = append(m.list, &Error{File: m.file, Line: p.line, Column: p.column, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// count is how many mistakes there are.
+func (m *mistakes) count() int { return len(m.list) + m.more }
+
 // err joins the mistakes in the order of their places.
 func (m *mistakes) err() error {
 	slices.SortStableFunc(m.list, func(a, b *Error) int {

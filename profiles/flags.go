@@ -3,6 +3,7 @@ package profiles
 import (
 	"cmreach/scanner"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,12 +15,20 @@ type overrides struct {
 	ports   map[string]uint16
 	only    map[string]bool // ids of requirements; nil: all
 	vantage scanner.Role
+	// settings are what the site file and --when say, completed.
+	settings map[string]string
 }
 
 // readOverrides reads the flags. Mistakes go to m, all of them.
 func readOverrides(o Options, m *mistakes) overrides {
 	out := overrides{hosts: map[scanner.Role][]hostItem{}, ports: map[string]uint16{}}
 	out.roleHosts(o, m)
+	for _, role := range Roles() {
+		if other := standIn(role); other != "" && len(out.hosts[role]) == 0 && len(out.hosts[other]) > 0 {
+			out.hosts[role] = out.hosts[other]
+		}
+	}
+	out.settings = settled(saidSettings(o, m), out.hosts)
 	out.namedPorts(o, m)
 	m.file = "--only"
 	out.only = onlyRows(o, m)
@@ -96,6 +105,35 @@ func (out overrides) addHost(role scanner.Role, text string, family Family, m *m
 	}
 }
 
+// saidSettings reads --when SETTING=VALUE over the site file.
+func saidSettings(o Options, m *mistakes) map[string]string {
+	said := map[string]string{}
+	if o.Site != nil {
+		maps.Copy(said, o.Site.Settings)
+	}
+	m.file = "--when"
+	given := map[string]bool{}
+	for _, flag := range o.When {
+		for entry := range strings.SplitSeq(flag, ",") {
+			name, value, ok := strings.Cut(strings.TrimSpace(entry), "=")
+			kind, known := settingNamed(name)
+			switch {
+			case !ok:
+				m.add(place{}, "write SETTING=VALUE, such as communication=https", "%q has no value", entry)
+			case !known || !kind.given:
+				m.add(place{}, Suggest(name, givenSettings()), "unknown setting %q", name)
+			case !slices.Contains(kind.sayable(), value):
+				m.add(place{}, Suggest(value, kind.sayable()), "unknown value %q of the setting %s", value, name)
+			case given[name]:
+				m.add(place{}, "give it once", "the setting %s is given twice", name)
+			default:
+				given[name], said[name] = true, value
+			}
+		}
+	}
+	return said
+}
+
 // namedPorts reads --port NAME=PORT over the site file over the defaults.
 func (out overrides) namedPorts(o Options, m *mistakes) {
 	var known []string
@@ -109,17 +147,11 @@ func (out overrides) namedPorts(o Options, m *mistakes) {
 	}
 	if o.Site != nil {
 		m.file = o.Site.File
-		everywhere := append(slices.Clone(known), builtinPorts()...)
-		for name, number := range o.Site.Ports {
-			if !slices.Contains(everywhere, name) {
-				m.add(o.Site.portsAt[name], Suggest(name, everywhere), "unknown port %q", name)
-			} else if slices.Contains(known, name) {
-				out.ports[name] = number
-			}
-		}
+		o.Site.checkPorts(known, m)
+		out.lay(o.Site.Ports, known)
 	}
 	m.file = "--port"
-	given := map[string]bool{}
+	given := map[string]uint16{}
 	for _, flag := range o.Ports {
 		for entry := range strings.SplitSeq(flag, ",") {
 			name, number, ok := strings.Cut(strings.TrimSpace(entry), "=")
@@ -131,11 +163,27 @@ func (out overrides) namedPorts(o Options, m *mistakes) {
 				m.add(place{}, Suggest(name, known), "unknown port %q", name)
 			case !valid:
 				m.add(place{}, portHint, "%s: %q is not a port", name, number)
-			case given[name]:
+			case given[name] != 0:
 				m.add(place{}, "give it once", "the port %s is given twice", name)
 			default:
-				given[name], out.ports[name] = true, p
+				given[name] = p
 			}
+		}
+	}
+	if msg, hint := pairUp(given); msg != "" {
+		m.add(place{}, hint, "%s", msg)
+	}
+	out.lay(given, known)
+}
+
+// lay puts the ports of one source over what is known so far. The ports of the
+// software update point come as a pair.
+func (out overrides) lay(ports map[string]uint16, known []string) {
+	ports = maps.Clone(ports)
+	_, _ = pairUp(ports) // completes the pair; whoever read the ports told what is wrong with it
+	for name, number := range ports {
+		if slices.Contains(known, name) && number != 0 {
+			out.ports[name] = number
 		}
 	}
 }

@@ -2,40 +2,26 @@ package profiles
 
 import (
 	"cmreach/scanner"
-	"embed"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 )
 
-//go:embed builtin/*.yaml
-var builtin embed.FS
-
-// Names lists the built-in profiles.
-func Names() []string {
-	entries, err := builtin.ReadDir("builtin")
-	if err != nil {
-		return nil // the folder is part of the program: it is there
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
-	}
-	return names
-}
-
-// Load reads built-in profiles by name and further ones from files, in the
-// order given. The error joins every mistake of every file.
+// Load reads built-in profiles by name, alias or group, and further ones from
+// files, in the order given. The error joins every mistake of every file.
 func Load(names, files []string) ([]*Profile, error) {
 	var out []*Profile
 	var errs []error
-	for _, name := range once(names) {
-		if !slices.Contains(Names(), name) {
-			errs = append(errs, &Error{File: "--profile", Msg: fmt.Sprintf("unknown profile %q", name), Hint: Suggest(name, Names())})
-			continue
+	var found []string
+	for _, word := range once(names) {
+		list := expand(word)
+		if list == nil {
+			errs = append(errs, &Error{File: "--profile", Msg: fmt.Sprintf("unknown profile %q", word), Hint: Suggest(word, Words())})
 		}
+		found = append(found, list...)
+	}
+	for _, name := range once(found) {
 		text, err := builtin.ReadFile("builtin/" + name + ".yaml")
 		if err != nil {
 			errs = append(errs, fmt.Errorf("profile %s: %w", name, err))
@@ -121,12 +107,17 @@ func parseProfile(file, text string) (*Profile, error) {
 	if root == nil {
 		return nil, m.err()
 	}
-	f := d.mapping(root, "a profile", "schema", "profile", "title", "about", "ports", "rows")
-	if root.kind == mapNode {
+	f := d.mapping(root, "a profile", "schema", "profile", "extends", "title", "about", "ports", "drop", "rows")
+	switch {
+	case root.kind == mapNode && f["extends"] != nil:
+		d.need(root.at, "the profile", f, "schema", "profile")
+	case root.kind == mapNode:
 		d.need(root.at, "the profile", f, "schema", "profile", "title", "rows")
 	}
 	d.schema(f["schema"])
+	f, inherited := d.extend(f)
 	p := &Profile{Name: d.identifier(f["profile"], "profile"), Title: d.text(f["title"], "title")}
+	p.Aliases = aliasesOf(p.Name)
 	if f["about"] != nil {
 		p.About = d.text(f["about"], "about")
 	}
@@ -140,7 +131,7 @@ func parseProfile(file, text string) (*Profile, error) {
 		at[row.ID] = n.at
 		p.Rows = append(p.Rows, row)
 	}
-	d.groups(p, at)
+	d.groups(p, at, inherited)
 	if err := m.err(); err != nil {
 		return nil, err
 	}
@@ -176,8 +167,9 @@ func (d decoder) ports(n *node) []Port {
 	return out
 }
 
-// groups checks the any-of groups: a group of one is a misspelt name.
-func (d decoder) groups(p *Profile, at map[string]place) {
+// groups checks the any-of groups: a group of one is a misspelt name, unless
+// the others of an inherited group were dropped.
+func (d decoder) groups(p *Profile, at map[string]place, inherited []string) {
 	size, need := map[string]int{}, map[string]scanner.Need{}
 	var names []string
 	for _, r := range p.Rows {
@@ -191,8 +183,10 @@ func (d decoder) groups(p *Profile, at map[string]place) {
 			d.add(at[r.ID], "give all rows of a group the same need", "row %s is %s, others of the group %q are %s", r.ID, r.Need, r.AnyOf, need[r.AnyOf])
 		}
 	}
-	for _, r := range p.Rows {
-		if size[r.AnyOf] == 1 {
+	for i, r := range p.Rows {
+		if size[r.AnyOf] == 1 && slices.Contains(inherited, r.AnyOf) {
+			p.Rows[i].AnyOf = ""
+		} else if size[r.AnyOf] == 1 {
 			others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == r.AnyOf })
 			hint := "leave any_of away"
 			if n := Nearest(r.AnyOf, others); n != "" {

@@ -18,6 +18,7 @@ type Options struct {
 	Roles    []string // ROLE=HOST[,HOST…]
 	Ports    []string // NAME=PORT
 	Only     []string // ROW[,ROW]
+	When     []string // SETTING=VALUE
 	Vantage  string   // empty: site-server
 	Family   Family
 }
@@ -105,8 +106,7 @@ func (p *Plan) place(profile *Profile, row Row, over overrides, excluded map[sca
 		leave("every "+spaced(row.To)+" is excluded", "")
 		return
 	}
-	if ok, reason := row.When.holds(over.hosts); !ok {
-		_, hint := roleMissing(row.When.Role)
+	if ok, reason, hint := row.When.holds(over.hosts, over.settings); !ok {
 		leave(reason, hint)
 		return
 	}
@@ -275,6 +275,9 @@ func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
 	}
 	ends, probes := map[endpoint]bool{}, map[talk]bool{}
 	for _, r := range rows {
+		if r.Protocol == scanner.Manual {
+			continue // nothing is sent
+		}
 		e := endpoint{r.Protocol, r.Port}
 		if r.Via != 0 {
 			e.port = r.Via

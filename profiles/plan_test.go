@@ -49,7 +49,8 @@ const clientRows = "icmp smb:445 epm-tcp:135 rpc-dynamic epm-udp:135"
 
 const (
 	noMP  = "- push/mp-http (required): no management point is named\n- push/mp-https (required): no management point is named\n"
-	noFSP = "- push/fsp-http (required): needed only when a fallback status point is named\n"
+	noFSP = "- push/fsp-http (required): needed only when a fallback status point is named\n" + noDP
+	noDP  = "- push/dp-http (required): no distribution point is named\n- push/dp-https (required): no distribution point is named\n"
 )
 
 // plans are options and the plans that they make.
@@ -69,7 +70,7 @@ var plans = []struct {
 	{
 		name: "roles from flags, seen from the site server", targets: []string{"pc1"},
 		o:     Options{Roles: []string{"management-point=mp1,198.18.9.2", "fallback-status-point=MP1."}, Ports: []string{"http=8080,smb=4450"}},
-		want:  "mp1 mp-http:8080? mp-https:443? fsp-http:8080?\n198.18.9.2 =198.18.9.2 mp-http:8080? mp-https:443?\npc1 icmp smb:4450 epm-tcp:135 rpc-dynamic epm-udp:135\n",
+		want:  "mp1 mp-http:8080? mp-https:443? fsp-http:8080?\n198.18.9.2 =198.18.9.2 mp-http:8080? mp-https:443?\npc1 icmp smb:4450 epm-tcp:135 rpc-dynamic epm-udp:135\n" + noDP,
 		paths: 10,
 	},
 	{
@@ -85,7 +86,7 @@ var plans = []struct {
 	},
 	{
 		name: "a site file", targets: []string{"pc1"}, site: true, o: Options{Roles: []string{"fallback-status-point=fsp9"}, Ports: []string{"https=8443"}},
-		want: "mp1.lab.test mp-http:8080? mp-https:8443?\n198.18.9.2 =198.18.9.2 mp-http:8080? mp-https:8443?\nfsp9 fsp-http:8080?\npc1 " + clientRows + "\n", paths: 10,
+		want: "mp1.lab.test mp-http:8080? mp-https:8443?\n198.18.9.2 =198.18.9.2 mp-http:8080? mp-https:8443?\nfsp9 fsp-http:8080?\npc1 " + clientRows + "\n" + noDP, paths: 10,
 	},
 	{
 		name: "a management point that is a client too", targets: []string{"pc1", "MP1", "198.18.9.0/30"},
@@ -98,7 +99,8 @@ var plans = []struct {
 		name: "some rows only", targets: []string{"pc1"}, o: Options{Only: []string{"push/smb,epm-tcp"}},
 		want: "pc1 smb:445 epm-tcp:135\n- push/icmp (required): not chosen by --only\n- push/rpc-dynamic (required): not chosen by --only\n" +
 			"- push/epm-udp (informational): not chosen by --only\n- push/mp-http (required): not chosen by --only\n" +
-			"- push/mp-https (required): not chosen by --only\n- push/fsp-http (required): not chosen by --only\n",
+			"- push/mp-https (required): not chosen by --only\n- push/fsp-http (required): not chosen by --only\n" +
+			"- push/dp-http (required): not chosen by --only\n- push/dp-https (required): not chosen by --only\n",
 		paths: 2,
 	},
 	{
@@ -180,7 +182,7 @@ func TestBadFlags(t *testing.T) {
 		{"short row", Options{Only: []string{"rpc-dinamic"}}, `--only: unknown row "rpc-dinamic"; did you mean "rpc-dynamic"?`},
 		{"vantage", Options{Vantage: "site-servr"}, `--vantage: unknown role "site-servr"; did you mean "site-server"?`},
 		{"port in the site file", Options{Site: mustSite(t, "schema: 1\nports:\n  htttp: 80\n")}, `site.yaml:3:3: unknown port "htttp"; did you mean "http"?`},
-		{"several", Options{Roles: []string{"x=y"}, Vantage: "cleint", Only: []string{"icpm"}}, `--role: unknown role "x"; known: site-server, management-point, distribution-point, software-update-point, fallback-status-point, domain-controller, global-catalog, system-health-validator, health-registration-authority, dhcp-server, source-server, console
+		{"several", Options{Roles: []string{"x=y"}, Vantage: "cleint", Only: []string{"icpm"}}, `--role: unknown role "x"; known: ` + strings.Join(siteRoleWords(), ", ") + `
 --only: unknown row "icpm"; did you mean "icmp"?
 --vantage: unknown role "cleint"; did you mean "client"?`},
 	} {

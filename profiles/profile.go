@@ -8,8 +8,10 @@ type Profile struct {
 	Name  string
 	Title string
 	About string
-	Ports []Port // the named ports that its rows use, in the order of the file
-	Rows  []Row
+	// Aliases are other names that -p knows a built-in profile by.
+	Aliases []string
+	Ports   []Port // the named ports that its rows use, in the order of the file
+	Rows    []Row
 }
 
 // Port is a port with a name, so that a site that moved it says so once.
@@ -39,29 +41,6 @@ type Row struct {
 	When   Condition
 	Source string // document and section
 	Fix    string // what to do when the path does not work
-}
-
-// Condition says when a row applies. The zero value always holds.
-type Condition struct {
-	// Role: a host of this role is named.
-	Role scanner.Role
-}
-
-// String says the condition in words; empty for one that always holds.
-func (c Condition) String() string {
-	if c.Role == "" {
-		return ""
-	}
-	return "a " + spaced(c.Role) + " is named"
-}
-
-// holds is the one place where conditions are evaluated. When the condition
-// does not hold, it says why.
-func (c Condition) holds(hosts map[scanner.Role][]hostItem) (bool, string) {
-	if c.Role != "" && len(hosts[c.Role]) == 0 {
-		return false, "needed only when " + c.String()
-	}
-	return true, ""
 }
 
 // port finds a named port.

@@ -1,9 +1,6 @@
 package profiles
 
-import (
-	"cmreach/scanner"
-	"slices"
-)
+import "cmreach/scanner"
 
 // row reads one row. Ports are checked against the profile's.
 func (d decoder) row(n *node, p *Profile) Row {
@@ -22,7 +19,7 @@ func (d decoder) row(n *node, p *Profile) Row {
 	r.Title = d.text(f["title"], "title")
 	r.From = scanner.Role(d.word(f["from"], "role", roleWords()))
 	r.To = scanner.Role(d.word(f["to"], "role", roleWords()))
-	d.enum(f["protocol"], "protocol", []string{"icmp", "tcp", "udp"}, &r.Protocol)
+	d.enum(f["protocol"], "protocol", []string{"icmp", "tcp", "udp", "manual"}, &r.Protocol)
 	d.enum(f["need"], "need", []string{"required", "informational"}, &r.Need)
 	d.enum(f["listener"], "listener", []string{"now", "with-client"}, &r.Listener)
 	r.AnyOf = d.identifier(f["any_of"], "any_of")
@@ -44,10 +41,10 @@ func (d decoder) row(n *node, p *Profile) Row {
 // rowShape checks which keys go together.
 func (d decoder) rowShape(at place, what string, f fields, r Row) {
 	switch {
-	case r.Protocol == scanner.ICMP:
+	case r.Protocol == scanner.ICMP, r.Protocol == scanner.Manual:
 		for _, key := range []string{"port", "via", "via_probe", "extra", "probe"} {
 			if f[key] != nil {
-				d.add(f[key].at, "leave it away", "%s is icmp and has a %q", what, key)
+				d.add(f[key].at, "leave it away", "%s is %s and has a %q", what, r.Protocol, key)
 			}
 		}
 	case f["via"] != nil:
@@ -68,9 +65,15 @@ func (d decoder) rowShape(at place, what string, f fields, r Row) {
 			}
 		}
 	}
-	if r.From != "" && r.From == r.To && r.From != scanner.RoleClient {
+	if r.From != "" && r.From == r.To && !amongThemselves(r) {
 		d.add(f["to"].at, "", "%s leads from %s to itself", what, r.From)
 	}
+}
+
+// amongThemselves reports whether a row may lead from a role to itself: the role
+// has many computers, or the item is checked on the computer itself.
+func amongThemselves(r Row) bool {
+	return r.From == scanner.RoleClient || r.From == scanner.RoleDatabaseServer || r.Protocol == scanner.Manual
 }
 
 // unmarshaler is what the enumerations of scanner can do.
@@ -110,16 +113,4 @@ func (d decoder) portName(n *node, p *Profile) string {
 	}
 	d.add(n.at, hint, "unknown port %q", w)
 	return ""
-}
-
-func (d decoder) condition(n *node) Condition {
-	if n == nil {
-		return Condition{}
-	}
-	f := d.mapping(n, "when", "role")
-	if n.kind == mapNode {
-		d.need(n.at, `"when"`, f, "role")
-	}
-	known := slices.DeleteFunc(roleWords(), func(w string) bool { return w == string(scanner.RoleClient) })
-	return Condition{Role: scanner.Role(d.word(f["role"], "role", known))}
 }

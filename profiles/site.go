@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"cmreach/scanner"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -9,11 +10,15 @@ import (
 // Site is what a site file says: who plays which role, and what differs from
 // the defaults. Flags win over it.
 type Site struct {
-	File    string
-	Code    string // three characters, such as "PS1"; empty: not said
-	Roles   map[scanner.Role][]string
-	Ports   map[string]uint16
-	Exclude []string // in the grammar of targets
+	File       string
+	Code       string // three characters, such as "PS1"; empty: not said
+	Roles      map[scanner.Role][]string
+	Ports      map[string]uint16
+	Settings   map[string]string // what rows depend on: communication, updates, nap, membership
+	Clients    []string          // files with targets, to be opened as they stand here
+	Exclude    []string          // in the grammar of targets
+	Boundaries []Boundary        // in the order of the file
+	Limits     Limits
 
 	portsAt map[string]place // for mistakes that only a plan can find
 }
@@ -27,6 +32,11 @@ func LoadSite(path string) (*Site, error) {
 	return parseSite(path, text)
 }
 
+// siteKeys are the keys of a site file, in the order of the example.
+func siteKeys() []string {
+	return slices.Concat([]string{"schema", "site", "roles", "ports"}, givenSettings(), []string{"clients", "exclude", "boundaries", "limits"})
+}
+
 func parseSite(file, text string) (*Site, error) {
 	m := &mistakes{file: file, limit: yamlLimit}
 	d := decoder{m}
@@ -34,8 +44,11 @@ func parseSite(file, text string) (*Site, error) {
 	if root == nil {
 		return nil, m.err()
 	}
-	s := &Site{File: file, Roles: map[scanner.Role][]string{}, Ports: map[string]uint16{}, portsAt: map[string]place{}}
-	f := d.mapping(root, "a site file", "schema", "site", "roles", "ports", "exclude")
+	s := &Site{
+		File: file, Roles: map[scanner.Role][]string{}, Ports: map[string]uint16{},
+		Settings: map[string]string{}, portsAt: map[string]place{},
+	}
+	f := d.mapping(root, "a site file", siteKeys()...)
 	if root.kind == mapNode {
 		d.need(root.at, "the site file", f, "schema")
 	}
@@ -45,28 +58,61 @@ func parseSite(file, text string) (*Site, error) {
 		d.siteRoles(f["roles"], s)
 	}
 	if f["ports"] != nil {
-		d.mapping(f["ports"], "ports") // any key, each once
-		for _, p := range f["ports"].pairs {
-			name := d.identifier(p.key, "port")
-			if number := d.port(p.value, "port"); name != "" && number != 0 {
-				s.Ports[name], s.portsAt[name] = number, p.key.at
+		d.sitePorts(f["ports"], s)
+	}
+	for _, name := range givenSettings() {
+		kind, _ := settingNamed(name)
+		if w := d.word(f[name], name, kind.sayable()); w != "" {
+			s.Settings[name] = w
+		}
+	}
+	if f["clients"] != nil {
+		for _, n := range d.list(f["clients"], "clients") {
+			if w := d.text(n, "clients"); w != "" {
+				s.Clients = append(s.Clients, besideFile(file, w))
 			}
 		}
 	}
 	if f["exclude"] != nil {
-		for _, n := range d.list(f["exclude"], "exclude") {
-			if w := d.text(n, "exclude"); w != "" {
-				if _, msg, hint := parseItem(w); msg != "" {
-					d.add(n.at, hint, "%s", msg)
-				}
-				s.Exclude = append(s.Exclude, w)
-			}
-		}
+		s.Exclude = d.items(f["exclude"], "exclude", nil)
+	}
+	if f["boundaries"] != nil {
+		s.Boundaries = d.boundaries(f["boundaries"])
+	}
+	if f["limits"] != nil {
+		s.Limits = d.limits(f["limits"])
 	}
 	if err := m.err(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// besideFile finds a file that a site file names: relative to the site file.
+func besideFile(site, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(site), name)
+}
+
+// items reads a list in the grammar of targets, and hands each to a further check.
+func (d decoder) items(n *node, what string, also func(n *node, it item)) []string {
+	var out []string
+	for _, n := range d.list(n, what) {
+		w := d.text(n, what)
+		if w == "" {
+			continue
+		}
+		it, msg, hint := parseItem(w)
+		if msg != "" {
+			d.add(n.at, hint, "%s", msg)
+		} else if also != nil {
+			also(n, it)
+		}
+		out = append(out, w)
+	}
+	return out
 }
 
 // siteCode reads a site code: three letters or digits.
@@ -106,11 +152,84 @@ func (d decoder) siteRoles(n *node, s *Site) {
 	}
 }
 
+// sitePorts reads the ports that the site moved. Whether there is such a port
+// depends on the profiles of a run: see checkPorts.
+func (d decoder) sitePorts(n *node, s *Site) {
+	d.mapping(n, "ports") // any key, each once
+	for _, p := range n.pairs {
+		name := d.identifier(p.key, "port")
+		if number := d.port(p.value, "port"); name != "" && number != 0 {
+			s.Ports[name], s.portsAt[name] = number, p.key.at
+		}
+	}
+	pair := map[string]uint16{portSUPHTTP: s.Ports[portSUPHTTP], portSUPHTTPS: s.Ports[portSUPHTTPS]}
+	if msg, hint := pairUp(pair); msg != "" {
+		at, ok := s.portsAt[portSUPHTTPS]
+		if !ok {
+			at = s.portsAt[portSUPHTTP]
+		}
+		d.add(at, hint, "%s", msg)
+	}
+}
+
+// checkPorts reports ports that no profile has: neither a built-in one nor one
+// of the run.
+func (s *Site) checkPorts(ofRun []string, m *mistakes) {
+	var known []string // read only when there is a port that is not the run's
+	for name, at := range s.portsAt {
+		if slices.Contains(ofRun, name) {
+			continue
+		}
+		if known == nil {
+			known = slices.Concat(ofRun, builtinPorts())
+			slices.Sort(known)
+			known = slices.Compact(known)
+		}
+		if !slices.Contains(known, name) {
+			m.add(at, Suggest(name, known), "unknown port %q", name)
+		}
+	}
+}
+
+// CheckPorts reports ports of the site file that neither a built-in profile nor
+// one of the list has.
+func (s *Site) CheckPorts(list []*Profile) error {
+	var known []string
+	for _, p := range list {
+		for _, port := range p.Ports {
+			known = append(known, port.Name)
+		}
+	}
+	m := &mistakes{file: s.File, limit: yamlLimit}
+	s.checkPorts(known, m)
+	return m.err()
+}
+
 // siteRoleWords are the roles that hosts can be named for. Clients are the
 // targets of a run.
 func siteRoleWords() []string {
 	return slices.DeleteFunc(roleWords(), func(w string) bool { return w == string(scanner.RoleClient) })
 }
 
-// spaced writes a role for a sentence: "management point".
-func spaced(r scanner.Role) string { return strings.ReplaceAll(string(r), "-", " ") }
+// spaced writes a role for a sentence: "management point", "DHCP server".
+func spaced(r scanner.Role) string {
+	words := strings.Split(string(r), "-")
+	for i, w := range words {
+		switch w {
+		case "dhcp", "pxe", "sms", "cmg":
+			words[i] = strings.ToUpper(w)
+		case "ipsec":
+			words[i] = "IPsec"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// named says that a role has a host: "a management point is named".
+func named(r scanner.Role) string {
+	article := "a "
+	if r == scanner.RoleIPsecPeer || r == scanner.RoleProvider { // "an SMS provider"
+		article = "an "
+	}
+	return article + spaced(r) + " is named"
+}

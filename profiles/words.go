@@ -8,9 +8,21 @@ func Roles() []scanner.Role {
 	return []scanner.Role{
 		scanner.RoleSiteServer, scanner.RoleClient, scanner.RoleManagementPoint, scanner.RoleDistributionPoint,
 		scanner.RoleSoftwareUpdatePoint, scanner.RoleFallbackStatusPoint,
-		"domain-controller", "global-catalog", "system-health-validator", "health-registration-authority",
-		"dhcp-server", "source-server", "console",
+		scanner.RoleDomainController, scanner.RoleGlobalCatalog, scanner.RoleSystemHealthValidator,
+		scanner.RoleHealthRegistration, scanner.RoleDHCPServer, scanner.RoleSourceServer, scanner.RoleConsole,
+		scanner.RoleSetupShare, scanner.RoleIPsecPeer, scanner.RoleProvider, scanner.RoleDatabaseServer,
+		scanner.RoleReportingPoint, scanner.RoleStateMigrationPoint, scanner.RolePXEServer,
+		scanner.RoleCloudManagementGateway, scanner.RoleCloudManagementGatewayLink,
 	}
+}
+
+// standIn is the role whose hosts play another one when nobody is named for it:
+// Configuration Manager shares CCMSetup.exe from the site server.
+func standIn(r scanner.Role) scanner.Role {
+	if r == scanner.RoleSetupShare {
+		return scanner.RoleSiteServer
+	}
+	return ""
 }
 
 func roleWords() []string {
@@ -25,5 +37,11 @@ func roleWords() []string {
 // Probes lists the words for conversations that a row may name. cmd binds each
 // to a probe; a test there holds the two lists together.
 func Probes() []string {
-	return []string{"smb", "rpc", "rpc-bind", "rpc-udp", "http-mp", "https-mp", "http-fsp"}
+	return []string{
+		"smb", "rpc", "rpc-bind", "rpc-udp", "http-mp", "https-mp", "http-fsp",
+		"http-dp", "https-dp", "http-sup", "https-sup", "http-hra", "https-hra", "https-cmg",
+		"http-notify", "https-notify", "http-peer", "winrm", "sql",
+		"ldap", "ldaps", "gc", "gcs", "cldap", "dns", "kerberos",
+		"dhcp", "pxe", "tftp", "ike", "ike-natt", "rdp",
+	}
 }

@@ -142,7 +142,11 @@ func convert(n ast.Node, m *mistakes, depth int) *node {
 	}
 	switch v := n.(type) {
 	case *ast.MappingNode:
-		return convertPairs(v.Values, m, depth)
+		out := convertPairs(v.Values, m, depth)
+		if len(v.Values) == 0 {
+			out.at = at
+		}
+		return out
 	case *ast.MappingValueNode:
 		return convertPairs([]*ast.MappingValueNode{v}, m, depth)
 	case *ast.SequenceNode:

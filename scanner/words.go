@@ -16,6 +16,23 @@ const (
 	RoleDistributionPoint   Role = "distribution-point"
 	RoleSoftwareUpdatePoint Role = "software-update-point"
 	RoleFallbackStatusPoint Role = "fallback-status-point"
+
+	RoleDomainController           Role = "domain-controller"
+	RoleGlobalCatalog              Role = "global-catalog"
+	RoleSystemHealthValidator      Role = "system-health-validator"
+	RoleHealthRegistration         Role = "health-registration-authority"
+	RoleDHCPServer                 Role = "dhcp-server"
+	RoleIPsecPeer                  Role = "ipsec-peer"
+	RoleSourceServer               Role = "source-server" // of CCMSetup's /source:PATH
+	RoleSetupShare                 Role = "setup-share"   // the share that CCMSetup.exe is run from
+	RoleConsole                    Role = "console"
+	RoleProvider                   Role = "sms-provider"
+	RoleDatabaseServer             Role = "database-server"
+	RoleReportingPoint             Role = "reporting-services-point"
+	RoleStateMigrationPoint        Role = "state-migration-point"
+	RolePXEServer                  Role = "pxe-server"
+	RoleCloudManagementGateway     Role = "cloud-management-gateway"
+	RoleCloudManagementGatewayLink Role = "cmg-connection-point"
 )
 
 // Protocol is what a path is carried by. The zero value means "not known".

@@ -92,6 +92,7 @@ type selection struct {
 	vantage    string
 	only       []string
 	ports      []string
+	when       []string
 	maxTargets int
 	v4, v6     bool
 	rate       string
@@ -99,18 +100,22 @@ type selection struct {
 	rounds     int
 	depth      string
 	engine     string
+
+	given func(flag string) bool // whether a flag stands on the command line; nil: there is none
 }
 
 func (s *selection) register(fs *pflag.FlagSet) {
-	fs.StringSliceVarP(&s.profiles, "profile", "p", []string{"push"}, "`PROFILE`s to check, or files with profiles")
+	s.given = fs.Changed
+	fs.StringSliceVarP(&s.profiles, "profile", "p", []string{"push"}, "`PROFILE`s to check, groups of them such as all, or files")
 	fs.StringArrayVarP(&s.targets, "targets", "t", nil, "`FILE` with one target a line; - for standard input")
 	fs.StringArrayVar(&s.exclude, "exclude", nil, "`TARGET`s that must not be touched: names, addresses, networks")
-	fs.StringVarP(&s.site, "site", "s", "", "site `FILE`: roles, ports, exclusions")
+	fs.StringVarP(&s.site, "site", "s", "", "site `FILE`: roles, ports, settings, clients, limits; see cmreach site")
 	fs.StringArrayVar(&s.roles, "role", nil, "who plays a role: `ROLE=HOST[,HOST...]`")
 	fs.StringVar(&s.vantage, "vantage", string(scanner.RoleSiteServer), "the `ROLE` of this machine")
 	fs.StringArrayVar(&s.only, "only", nil, "check these `ROW`s only, such as smb,icmp")
 	fs.StringVar(&s.depth, "depth", "identity", "how far to prove (`LEVEL`): port, protocol or identity")
 	fs.StringArrayVar(&s.ports, "port", nil, "another port: `NAME=PORT`, such as http=8080")
+	fs.StringArrayVar(&s.when, "when", nil, "what the site is like: `SETTING=VALUE`, such as communication=https")
 	fs.StringVar(&s.rate, "rate", "1000", "packets a second (`PPS`), or max")
 	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long (`TIME`) one packet's answer is waited for")
 	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most")
@@ -119,10 +124,6 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
 	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than `N` targets")
 }
-
-// mostTargets is the most that --max-targets may be raised to: more than IPv4's
-// largest private network has.
-const mostTargets = 1 << 25
 
 // pace is the limits of a run, read.
 type pace struct {
@@ -137,21 +138,21 @@ func (s *selection) read() (pace, error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.rate != "max" {
 		n, err := strconv.Atoi(s.rate)
-		if err != nil || n < 1 || n > 10_000_000 {
+		if err != nil || n < 1 || n > profiles.MaxRate {
 			bad("--rate: %q is no rate: give packets a second, 1 to 10000000, or max", s.rate)
 		}
 		out.rate = n
 	}
-	if s.timeout < 10*time.Millisecond || s.timeout > time.Minute {
+	if s.timeout < profiles.MinTimeout || s.timeout > profiles.MaxTimeout {
 		bad("--timeout: %s is out of range: give 10ms to 1m", s.timeout)
 	}
 	if len(s.profiles) == 0 {
-		bad("--profile names no profile: known: %s", strings.Join(profiles.Names(), ", "))
+		bad("--profile names no profile: known: %s", strings.Join(profiles.Words(), ", "))
 	}
-	if s.maxTargets < 1 || s.maxTargets > mostTargets {
-		bad("--max-targets: %d is out of range: give 1 to %d", s.maxTargets, mostTargets)
+	if s.maxTargets < 1 || s.maxTargets > profiles.MostTargets {
+		bad("--max-targets: %d is out of range: give 1 to %d", s.maxTargets, profiles.MostTargets)
 	}
-	if s.rounds < 1 || s.rounds > 50 {
+	if s.rounds < 1 || s.rounds > profiles.MaxRounds {
 		bad("--rounds: %d is out of range: give 1 to 50", s.rounds)
 	}
 	depths := map[string]scanner.Assurance{
@@ -167,6 +168,24 @@ func (s *selection) read() (pace, error) {
 		bad("-4 and -6 together leave no address: give one of them, or none for both families")
 	}
 	return out, errors.Join(errs...)
+}
+
+// adopt takes what a site file says where no flag says it.
+func (s *selection) adopt(site *profiles.Site) {
+	said := func(flag string) bool { return s.given != nil && s.given(flag) }
+	l := site.Limits
+	if l.Rate != "" && !said("rate") {
+		s.rate = l.Rate
+	}
+	if l.Timeout != 0 && !said("timeout") {
+		s.timeout = l.Timeout
+	}
+	if l.Rounds != 0 && !said("rounds") {
+		s.rounds = l.Rounds
+	}
+	if l.MaxTargets != 0 && !said("max-targets") {
+		s.maxTargets = l.MaxTargets
+	}
 }
 
 func (s *selection) family() profiles.Family {

@@ -16,8 +16,10 @@ import (
 // build makes the plan that the flags describe. Every mistake in them, and in
 // the files that they name, is told.
 func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, error) {
+	var errs []error
+	site, siteErr := s.loadSite()
 	limits, err := s.read()
-	errs := []error{err}
+	errs = append(errs, err)
 	var names, files []string
 	for _, name := range s.profiles {
 		if isFile(name) {
@@ -28,13 +30,12 @@ func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, erro
 	}
 	list, err := profiles.Load(names, files)
 	errs = append(errs, err)
-	var site *profiles.Site
+	errs = append(errs, siteErr)
 	exclude := slices.Clone(s.exclude)
-	if s.site != "" {
-		site, err = profiles.LoadSite(s.site)
-		errs = append(errs, err)
-		if site != nil {
-			exclude = append(exclude, site.Exclude...)
+	if site != nil {
+		exclude = append(exclude, site.Exclude...)
+		if len(args) == 0 && len(s.targets) == 0 {
+			s.targets = site.Clients
 		}
 	}
 	targets, err := p.readTargets(s, args, exclude)
@@ -44,7 +45,7 @@ func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, erro
 	}
 	plan, err := profiles.NewPlan(profiles.Options{
 		Profiles: list, Site: site, Targets: targets, Roles: s.roles, Ports: s.ports,
-		Only: s.only, Vantage: s.vantage, Family: s.family(),
+		Only: s.only, When: s.when, Vantage: s.vantage, Family: s.family(),
 	})
 	if err != nil {
 		return nil, limits, usage(err)
@@ -53,6 +54,20 @@ func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, erro
 		return nil, limits, usage(errors.New("nothing to check: name targets as arguments or with -t FILE, or hosts of a role with --role ROLE=HOST"))
 	}
 	return plan, limits, nil
+}
+
+// loadSite reads the site file, if one is named; its limits count where no flag
+// says otherwise.
+func (s *selection) loadSite() (*profiles.Site, error) {
+	if s.site == "" {
+		return nil, nil //nolint:nilnil // no site file is no error
+	}
+	site, err := profiles.LoadSite(s.site)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file and the place
+	}
+	s.adopt(site)
+	return site, nil
 }
 
 // readTargets reads the targets of the arguments and of every -t.
@@ -153,7 +168,10 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 			where += fmt.Sprintf(" (named by %d)", r.Via)
 		}
 		note := ""
-		if !r.FromHere {
+		switch {
+		case r.Protocol == scanner.Manual:
+			note = "to be checked by hand: nothing is sent"
+		case !r.FromHere:
 			note = "service only: the way starts at the " + string(r.From)
 		}
 		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s → %s\t%s\n", r.ID, where, r.Need, r.From, r.To, note)

@@ -11,6 +11,7 @@ type profileDocument struct {
 	Name  string         `json:"name"`
 	Title string         `json:"title"`
 	About string         `json:"about,omitempty"`
+	Other []string       `json:"aliases,omitempty"`
 	Ports []portDocument `json:"ports"`
 	Rows  []rowDocument  `json:"rows"`
 }
@@ -42,7 +43,7 @@ type rowDocument struct {
 }
 
 func newProfileDocument(pr *profiles.Profile) profileDocument {
-	doc := profileDocument{Name: pr.Name, Title: pr.Title, About: pr.About, Ports: []portDocument{}, Rows: []rowDocument{}}
+	doc := profileDocument{Name: pr.Name, Title: pr.Title, About: pr.About, Other: pr.Aliases, Ports: []portDocument{}, Rows: []rowDocument{}}
 	number := map[string]uint16{}
 	for _, p := range pr.Ports {
 		number[p.Name] = p.Default

@@ -39,6 +39,9 @@ func (p *program) profiles(args []string) (int, error) {
 	if err != nil {
 		return 0, usage(err)
 	}
+	if len(rest) > 0 && len(list) > 1 {
+		return 0, usage(fmt.Errorf("%s stands for several profiles: show one of %s", rest[1], strings.Join(profiles.Names(), ", ")))
+	}
 	switch {
 	case *format == "json" && len(rest) > 0:
 		return 0, p.printJSON(newProfileDocument(list[0]))
@@ -57,13 +60,27 @@ func (p *program) profiles(args []string) (int, error) {
 	}
 	var out strings.Builder
 	for _, pr := range list {
-		fmt.Fprintf(&out, "%-22s %s (%d rows)\n", pr.Name, pr.Title, len(pr.Rows))
+		fmt.Fprintf(&out, "%-22s %s (%s)\n", pr.Name, pr.Title, count(len(pr.Rows), "row"))
+	}
+	fmt.Fprintln(&out, "\ngroups of profiles, for -p")
+	for _, g := range profiles.Groups() {
+		members := strings.Join(g.Profiles, ", ")
+		if len(g.Profiles) == len(list) {
+			members = "every profile"
+		}
+		fmt.Fprintf(&out, "%-22s %s\n", g.Name, wrap(members, 57, strings.Repeat(" ", 23)))
 	}
 	return 0, p.print(out.String())
 }
 
 func showProfile(w io.Writer, pr *profiles.Profile) error {
-	fmt.Fprintf(w, "%s: %s\n%s\n\nports (another one: --port NAME=PORT)\n", pr.Name, pr.Title, wrap(pr.About, 80, ""))
+	fmt.Fprintf(w, "%s: %s\n%s\n", pr.Name, pr.Title, wrap(pr.About, 80, ""))
+	if len(pr.Aliases) > 0 {
+		fmt.Fprintf(w, "also called %s\n", strings.Join(pr.Aliases, ", "))
+	}
+	if len(pr.Ports) > 0 {
+		fmt.Fprintln(w, "\nports (another one: --port NAME=PORT)")
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, port := range pr.Ports {
 		fmt.Fprintf(tw, "  %s\t%d\t%s\n", port.Name, port.Default, port.About)
@@ -101,6 +118,8 @@ func rowPort(r profiles.Row, ports map[string]uint16) string {
 			s += ", and " + strings.Join(extra, ", ")
 		}
 		return s
+	case r.Protocol == scanner.Manual:
+		return "to be checked by hand"
 	case r.Port == "":
 		return strings.ToUpper(r.Protocol.String()) + " echo"
 	default:
