@@ -12,6 +12,13 @@ func All() []scanner.Probe {
 		HTTPManagementPoint(),
 		HTTPSManagementPoint(),
 		HTTPFallbackStatusPoint(),
+		LDAP(),
+		LDAPS(),
+		GlobalCatalog(),
+		GlobalCatalogTLS(),
+		CLDAP(),
+		DNS(),
+		Kerberos(),
 	}
 }
 

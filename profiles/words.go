@@ -25,5 +25,5 @@ func roleWords() []string {
 // Probes lists the words for conversations that a row may name. cmd binds each
 // to a probe; a test there holds the two lists together.
 func Probes() []string {
-	return []string{"smb", "rpc", "rpc-bind", "rpc-udp", "http-mp", "https-mp", "http-fsp"}
+	return []string{"smb", "rpc", "rpc-bind", "rpc-udp", "http-mp", "https-mp", "http-fsp", "ldap", "ldaps", "gc", "gcs", "cldap", "dns", "kerberos"}
 }
