@@ -59,6 +59,13 @@ func (w *ldapWire) read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write sends, and leaves it to the reading to find out that it did not work: a
+// peer that has hung up may have said what it is.
+func (w *ldapWire) Write(b []byte) (int, error) {
+	_, _ = w.Conn.Write(b)
+	return len(b), nil
+}
+
 // Close ends the connection.
 func (w *ldapWire) Close() error {
 	w.mu.Lock()
