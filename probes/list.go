@@ -24,6 +24,13 @@ func All() []scanner.Probe {
 		HTTPPeerCache(),
 		WinRM(),
 		SQL(),
+		LDAP(),
+		LDAPS(),
+		GlobalCatalog(),
+		GlobalCatalogTLS(),
+		CLDAP(),
+		DNS(),
+		Kerberos(),
 	}
 }
 
