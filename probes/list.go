@@ -12,6 +12,8 @@ func All() []scanner.Probe {
 		HTTPManagementPoint(),
 		HTTPSManagementPoint(),
 		HTTPFallbackStatusPoint(),
+		IKE(),
+		IKENATTraversal(),
 	}
 }
 
