@@ -14,6 +14,7 @@ func All() []scanner.Probe {
 		HTTPFallbackStatusPoint(),
 		IKE(),
 		IKENATTraversal(),
+		RDP(),
 	}
 }
 
