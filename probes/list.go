@@ -15,6 +15,9 @@ func All() []scanner.Probe {
 		IKE(),
 		IKENATTraversal(),
 		RDP(),
+		DHCP(),
+		PXE(),
+		TFTP(),
 	}
 }
 
