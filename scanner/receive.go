@@ -22,9 +22,12 @@ func (e *engine) receive(rs []Reply) {
 		if t == nil || t.done {
 			continue
 		}
-		if r.Outcome == LocalError && r.Temporary && t.local < maxLocal {
-			e.postpone(t, r.Key)
-			continue
+		if r.Outcome == LocalError && r.Temporary {
+			e.trouble = time.Now()
+			if t.local < maxLocal {
+				e.postpone(t, r.Key)
+				continue
+			}
 		}
 		e.answered(t, r)
 	}
@@ -42,6 +45,13 @@ func (e *engine) postpone(t *task, key uint64) {
 	pause := min(time.Second, time.Duration(t.local)*20*time.Millisecond)
 	heap.Push(&e.due, deadline{at: time.Now().Add(pause), task: t, key: key, resend: true})
 	t.keys[len(t.keys)-1] = 0 // its own deadline no longer counts
+}
+
+// troubled reports whether this machine failed to send while the latest packet
+// of the task was under way: its silence may be our own fault then, and does
+// not count.
+func (e *engine) troubled(t *task) bool {
+	return !e.trouble.IsZero() && !e.trouble.Before(t.last) && t.local < maxLocal
 }
 
 // answered ends a task.
@@ -105,16 +115,25 @@ func (e *engine) finish(t *task, o Observation) {
 	}
 	t.keys = nil
 	t.done = true
+	t.silent = o.Outcome == Silent && t.trace == nil
 	t.observe(o)
 	h := t.host
 	h.open--
 	if t.trace != nil {
+		e.revive(t, o)
 		if hop := t.trace.next(t.hop, o.Outcome); hop != 0 {
 			e.step(h, t.trace, suspect{t.proto, t.port}, hop)
 		}
 		e.settle(h)
 		return
 	}
+	e.proceed(t, o)
+	e.settle(h)
+}
+
+// proceed starts what follows from the answer of an endpoint.
+func (e *engine) proceed(t *task, o Observation) {
+	h := t.host
 	if o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen {
 		for _, name := range t.probes {
 			if p, ok := e.cfg.Probes[name]; ok && p.Talk != nil {
@@ -127,7 +146,26 @@ func (e *engine) finish(t *task, o Observation) {
 			e.follow(h, t.port, name, nil)
 		}
 	}
-	e.settle(h)
+}
+
+// revive takes the answer to a packet of a trace for what it is: an endpoint
+// that was silent before does answer.
+func (e *engine) revive(t *task, o Observation) {
+	if o.Outcome != Answered {
+		return
+	}
+	for _, was := range t.host.tasks {
+		if was.proto != t.proto || was.port != t.port || !was.silent {
+			continue
+		}
+		was.forget()
+		e.stats.Silent--
+		e.stats.Answered++
+		was.tries++
+		e.stats.Tries += was.tries
+		was.observe(o)
+		e.proceed(was, o)
+	}
 }
 
 // willTalk reports whether a conversation follows that may reveal endpoints.
@@ -138,15 +176,10 @@ func (e *engine) willTalk(t *task, o Observation) bool {
 // follow adds the endpoints of the rows whose ports the conversation on port
 // was to name: those that it revealed, and the fixed ones beside them.
 func (e *engine) follow(h *hostRun, port uint16, probe string, revealed []Endpoint) {
-	key := viaKey{port, probe}
-	if h.via[key] {
-		return
-	}
 	for _, row := range h.Rows {
 		if row.Via != port || row.ViaProbe != probe {
 			continue
 		}
-		h.via[key] = true
 		for i, ep := range revealed {
 			if i < e.cfg.Revealed {
 				e.sweepToo(h, ep.Protocol, ep.Port, port, ep.Probe)
@@ -170,6 +203,12 @@ func (e *engine) settle(h *hostRun) {
 	if h.open > 0 {
 		return
 	}
+	if !h.late {
+		h.late = true
+		if e.askLate(h) {
+			return
+		}
+	}
 	if !h.traced && e.cfg.Traces >= 0 {
 		h.traced = true
 		for _, s := range suspects(h.Host, e.mayTrace) {
@@ -182,6 +221,27 @@ func (e *engine) settle(h *hostRun) {
 	e.running--
 	e.finished++
 	e.outbox = append(e.outbox, Event{Host: h.Host})
+}
+
+// askLate asks the silent endpoints of a host that is alive once more, after
+// everything else: what silenced them may have passed. It reports whether there
+// are any.
+func (e *engine) askLate(h *hostRun) bool {
+	if _, alive := reference(h.Host); !alive {
+		return false
+	}
+	asked := false
+	for _, t := range h.tasks {
+		if !t.silent || t.proto == UDP || t.tries >= e.cfg.Rounds {
+			continue
+		}
+		t.forget()
+		e.stats.Silent--
+		t.done, t.late, asked = false, true, true
+		h.open++
+		e.lanes.push(retryLane, t)
+	}
+	return asked
 }
 
 // mayTrace keeps the account of the traces of silent endpoints.

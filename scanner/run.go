@@ -64,6 +64,7 @@ type engine struct {
 	due      deadlines
 	jobs     []*hostRun // hosts with conversations to hold, in order
 	talking  int
+	trouble  time.Time // when this machine last failed to send for want of something
 	hold     time.Time // before this the sweeper is not offered shots
 	key      uint64
 	traces   map[traceKey]int
@@ -302,7 +303,11 @@ func (e *engine) expire(now time.Time) {
 
 // silent decides whether a task whose latest shot got no answer is asked again.
 func (e *engine) silent(t *task) {
-	if t.trace == nil && again(e.stats, t.tries, e.cfg.Rounds) {
+	if t.trace == nil && e.troubled(t) {
+		e.postpone(t, t.keys[len(t.keys)-1])
+		return
+	}
+	if t.trace == nil && !t.late && again(e.stats, t.tries, e.cfg.Rounds) {
 		e.lanes.push(retryLane, t)
 		return
 	}

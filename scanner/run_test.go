@@ -26,18 +26,71 @@ func TestEverythingAnswers(t *testing.T) {
 	}
 }
 
+// Three times, and once more at the end when the host is alive.
 func TestSilenceIsAskedThreeTimesWithoutLoss(t *testing.T) {
-	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
-		return Reply{Outcome: Answered}, time.Millisecond, s.Protocol == ICMP
-	})
-	hosts, last, _ := collect(t, f.config(), targets(10, rowICMP, rowSMB))
-	for _, h := range hosts {
-		if o := only(t, h, TCP, 445, ""); o.Outcome != Silent || o.Tries != 3 {
-			t.Fatalf("%+v", o)
+	for _, alive := range []bool{false, true} {
+		f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+			return Reply{Outcome: Answered}, time.Millisecond, alive && s.Protocol == ICMP
+		})
+		cfg := f.config()
+		cfg.Traces = -1
+		hosts, last, _ := collect(t, cfg, targets(10, rowICMP, rowSMB))
+		want, silent := 3, 20
+		if alive {
+			want, silent = 4, 10
+		}
+		for _, h := range hosts {
+			if o := only(t, h, TCP, 445, ""); o.Outcome != Silent || o.Tries != want {
+				t.Fatalf("alive %v: %+v", alive, o)
+			}
+		}
+		if last.Stats.Silent != silent || last.Stats.Doubt() != 0 {
+			t.Errorf("alive %v: stats %+v", alive, last.Stats)
 		}
 	}
-	if last.Stats.Silent != 10 || last.Stats.Doubt() != 0 {
-		t.Errorf("stats %+v", last.Stats)
+}
+
+// What silenced an endpoint may pass while the host is still being talked to.
+func TestLateAnswerOfAnEndpointThatWasSilent(t *testing.T) {
+	for _, rounds := range []int{6, 3} { // with 3 it is the trace that finds out
+		f := newFakeNet(func(s Shot, try int) (Reply, time.Duration, bool) {
+			silent := s.Port == 135 && s.HopLimit == 0 && try <= 3
+			return Reply{Outcome: Answered}, time.Millisecond, !silent
+		})
+		cfg := f.config()
+		cfg.Rounds = rounds
+		cfg.Probes = map[string]Probe{
+			"rpc": probeThat("rpc", func(context.Context, Call) Result {
+				return Result{Outcome: Spoke, Reveals: []Endpoint{{Protocol: TCP, Port: 49664, Probe: "rpc-bind"}}}
+			}),
+			"rpc-bind": probeThat("rpc-bind", spoke),
+		}
+		hosts, last, _ := collect(t, cfg, targets(1, rowICMP, rowEPM, rowDyn))
+		if o := only(t, hosts[0], TCP, 135, ""); o.Outcome != Answered || o.Tries != 4 {
+			t.Errorf("rounds %d: %+v", rounds, o)
+		}
+		only(t, hosts[0], TCP, 49664, "rpc-bind")
+		if last.Stats.Silent != 0 {
+			t.Errorf("rounds %d: %+v", rounds, last.Stats)
+		}
+	}
+}
+
+// While this machine fails to send, silence of others is no evidence.
+func TestOwnTroubleExcusesSilence(t *testing.T) {
+	trouble := 30
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		if trouble > 0 && s.Protocol == ICMP {
+			trouble--
+			return Reply{Outcome: LocalError, Err: "no buffer", Temporary: true}, 0, true
+		}
+		return Reply{Outcome: Answered}, time.Millisecond, trouble == 0
+	})
+	hosts, _, _ := collect(t, f.config(), targets(4, rowICMP, rowSMB))
+	for _, h := range hosts {
+		if o := only(t, h, TCP, 445, ""); o.Outcome != Answered {
+			t.Errorf("%+v", o)
+		}
 	}
 }
 

@@ -27,22 +27,19 @@ type task struct {
 	last  time.Time // latest shot
 	local int       // temporary failures of this machine
 	done  bool
+	// silent: it ended without an answer; late: it was asked again after that.
+	silent, late bool
 }
 
 // hostRun is a host while it is being checked.
 type hostRun struct {
 	*Host
 	tasks   []*task
-	open    int             // tasks and conversations that are not done
-	talking int             // conversations under way
-	queue   []job           // conversations that wait for their turn
-	via     map[viaKey]bool // mappers whose rows were followed
+	open    int   // tasks and conversations that are not done
+	talking int   // conversations under way
+	queue   []job // conversations that wait for their turn
+	late    bool  // the silent endpoints were asked again
 	traced  bool
-}
-
-type viaKey struct {
-	port  uint16
-	probe string
 }
 
 // job is a conversation to be held.
@@ -58,7 +55,7 @@ type job struct {
 // newHostRun lists the tasks of a host: each endpoint once, however many rows
 // ask for it.
 func newHostRun(h *Host) *hostRun {
-	r := &hostRun{Host: h, via: map[viaKey]bool{}}
+	r := &hostRun{Host: h}
 	if !h.Addr.IsValid() {
 		return r
 	}
@@ -101,6 +98,14 @@ func (t *task) observe(o Observation) {
 	o.Tries = t.tries
 	o.Sent = t.first
 	t.host.Observations = append(t.host.Observations, o)
+}
+
+// forget takes the observation of a silent task back.
+func (t *task) forget() {
+	t.silent = false
+	t.host.Observations = slices.DeleteFunc(t.host.Observations, func(o Observation) bool {
+		return o.Sweep() && o.Protocol == t.proto && o.Port == t.port
+	})
 }
 
 // subnet is the neighbourhood of an address: /24 or /64.

@@ -42,6 +42,7 @@ type Connect struct {
 	byEcho  map[*pendingEcho]*flight
 	due     deadlines
 	scratch []byte
+	crowded *neighbourWatch
 }
 
 // Interfaces that Connect is made for.
@@ -74,6 +75,7 @@ func NewConnect(opt Options) (*Connect, error) {
 		byPorts: make(map[ports]*flight),
 		byEcho:  make(map[*pendingEcho]*flight),
 		scratch: make([]byte, 1<<16),
+		crowded: newNeighbourWatch(time.Now(), onLink()),
 	}
 	if err := checkSources(opt); err != nil {
 		return nil, err

@@ -29,6 +29,9 @@ func explain(to netip.Addr, err error) (string, bool) {
 	if p, ok := errors.AsType[*portError](err); ok {
 		return p.Error(), p.temporary()
 	}
+	if errors.Is(err, errNeighbours) {
+		return err.Error(), true
+	}
 	var e unix.Errno
 	if !errors.As(err, &e) {
 		return err.Error(), false

@@ -172,8 +172,13 @@ func (c *Connect) land(f *flight, r scanner.Reply) {
 	f.dialed <- dialed{fd: -1, reply: r}
 }
 
-// lose ends a flight to which nothing came.
+// lose ends a flight to which nothing came. It is no silence when the SYN may
+// have been dropped by our own kernel.
 func (c *Connect) lose(f *flight) {
+	if f.shot.Protocol == scanner.TCP && c.crowded.since(f.shot.Addr, f.sent, time.Now()) {
+		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, errNeighbours))
+		return
+	}
 	if f.dialed != nil {
 		c.land(f, f.reply(scanner.Silent, netip.Addr{}))
 		return

@@ -10,10 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxEvents is how many sockets one wait tells of.
+const maxEvents = 512
+
 // loop waits for all sockets until Close.
 func (c *Connect) loop() {
 	defer close(c.done)
-	events := make([]unix.EpollEvent, 512)
+	events := make([]unix.EpollEvent, maxEvents)
 	for {
 		n, err := unix.EpollWait(c.poll, events, c.nap())
 		if err != nil && !errors.Is(err, unix.EINTR) {
@@ -86,6 +89,9 @@ func (c *Connect) turn(events []unix.EpollEvent) bool {
 				c.onFlight(f, ev.Events)
 			}
 		}
+	}
+	if len(events) == maxEvents {
+		return true // there are more: nothing is lost whose answer may wait among them
 	}
 	now := time.Now()
 	for len(c.due) > 0 && !c.due[0].until.After(now) {

@@ -198,6 +198,16 @@ var silenceRules = []Rule{
 		},
 	},
 	{
+		Reason: "inconclusive.late", State: Inconclusive,
+		Doc: "The port was silent, and answered a later packet: something lost or limited packets for a time, here or on the way.",
+		when: func(p *path) bool {
+			return swept(scanner.Silent)(p) && p.view.distances(p.sweep.Protocol, p.sweep.Port).outcome == scanner.Answered
+		},
+		say: func(p *path) string {
+			return fmt.Sprintf("%s was silent at first and answered later: check again, slower (--rate)", p.what())
+		},
+	},
+	{
 		Reason: "inconclusive.udp-silent", State: Inconclusive,
 		Doc: "No answer came to a datagram. That decides nothing: the service need not answer.",
 		when: func(p *path) bool {
