@@ -31,6 +31,12 @@ func All() []scanner.Probe {
 		CLDAP(),
 		DNS(),
 		Kerberos(),
+		IKE(),
+		IKENATTraversal(),
+		RDP(),
+		DHCP(),
+		PXE(),
+		TFTP(),
 	}
 }
 

@@ -85,7 +85,10 @@ func (e *engine) fillDatagram(t *task) {
 	}
 	for _, name := range t.probes {
 		if p := e.cfg.Probes[name]; p.Request != nil {
-			t.payload, t.udp = p.Request(ask), p.UDP
+			t.payload, t.also, t.udp = p.Request(ask), nil, p.UDP
+			if p.Also != nil {
+				t.also = p.Also(ask)
+			}
 		}
 	}
 }

@@ -248,6 +248,9 @@ func (e *engine) transmit(now time.Time) time.Duration {
 	for i, t := range tasks[:took] {
 		e.flying(t, shots[i], now)
 		e.stats.Packets++
+		if shots[i].Also != nil {
+			e.stats.Packets++
+		}
 	}
 	e.lanes.unpop(tasks[took:])
 	e.pace.sent(took)
@@ -267,7 +270,7 @@ func (e *engine) shot(t *task) Shot {
 	}
 	if t.proto == UDP && t.trace == nil {
 		e.fillDatagram(t)
-		s.Payload, s.UDP = t.payload, t.udp
+		s.Payload, s.Also, s.UDP = t.payload, t.also, t.udp
 	}
 	return s
 }

@@ -15,6 +15,7 @@ type Shot struct {
 	Port     uint16
 	HopLimit uint8         // 0: the system's default
 	Payload  []byte        // UDP: what to send
+	Also     []byte        // UDP: when not nil, a second datagram that leaves with the first; an answer to either counts
 	UDP      UDPSocket     // UDP: what the answer needs of our socket
 	Wait     time.Duration // after this the shot counts as silent and its resources may be freed
 }
@@ -83,6 +84,10 @@ type Probe struct {
 	// Request makes the datagram to send; retries of it are the same. Nil:
 	// there is nothing to ask of this target (Ask lacks what it needs).
 	Request func(Ask) []byte
+	// Also makes a second datagram that leaves with each Request, for services
+	// that may know only one of two versions (IKEv2, IKEv1). The answer to
+	// either ends the try, and is decoded. Nil: there is none.
+	Also func(Ask) []byte
 	// Decode says what the answer to a request was.
 	Decode func(request, answer []byte) Result
 	UDP    UDPSocket

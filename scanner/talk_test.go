@@ -194,3 +194,25 @@ func TestUDPAnswerIsDecoded(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// TestUDPAlso: the second datagram leaves with every try, made once for what
+// the first was made for; each is a packet.
+func TestUDPAlso(t *testing.T) {
+	asked := 0
+	f := newFakeNet(func(s Shot, try int) (Reply, time.Duration, bool) {
+		return Reply{Outcome: Answered, Payload: append([]byte("re:"), s.Also...)}, time.Millisecond, try > 1
+	})
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"ike": {
+		Name: "ike", Protocol: UDP,
+		Request: func(Ask) []byte { return []byte("v2") },
+		Also:    func(a Ask) []byte { asked++; return []byte("v1 " + a.To.String()) },
+		Decode:  func(q, b []byte) Result { return Result{Outcome: Spoke, Err: string(q) + " " + string(b)} },
+	}}
+	hosts, last, _ := collect(t, cfg, targets(1, &Requirement{ID: "nap/ike", Protocol: UDP, Port: 500, Probe: "ike"}))
+	if o := only(t, hosts[0], UDP, 500, "ike"); o.Err != "v2 re:v1 198.18.0.0:500" || o.Tries < 2 || asked != 1 {
+		t.Errorf("%+v, made %d times", o, asked)
+	} else if last.Packets != uint64(2*o.Tries) {
+		t.Errorf("%d packets in %d tries", last.Packets, o.Tries)
+	}
+}

@@ -18,6 +18,7 @@ type task struct {
 	hop    uint8    // hop limit of the shot; 0: the system's
 
 	payload []byte    // UDP: the datagram, the same for every try
+	also    []byte    // UDP: the second datagram
 	udp     UDPSocket // UDP: what the answer needs
 
 	keys  []uint64 // of all shots that may still be answered

@@ -173,24 +173,24 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 
 // ask sends a datagram and waits for the first answer.
 func (c *Connect) ask(ctx context.Context, s scanner.Shot) scanner.Reply {
-	var d net.Dialer
-	if src := c.opt.source(s.Addr); src.IsValid() {
-		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
-	}
-	conn, err := d.DialContext(ctx, "udp", netip.AddrPortFrom(s.Addr, s.Port).String())
+	conn, err := c.openUDP(ctx, s)
 	if err != nil {
 		return c.failed(ctx, s.Addr, scanner.UDP, err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing was buffered
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	if u, ok := conn.(*net.UDPConn); ok {
-		reportUnreachable(u)
+	reportUnreachable(conn)
+	datagrams := [][]byte{s.Payload}
+	if s.Also != nil {
+		datagrams = append(datagrams, s.Also)
 	}
-	if _, err := conn.Write(s.Payload); err != nil {
-		return c.failed(ctx, s.Addr, scanner.UDP, err)
+	for _, b := range datagrams {
+		if err := send(conn, s, b); err != nil {
+			return c.failed(ctx, s.Addr, scanner.UDP, err)
+		}
 	}
 	buf := make([]byte, maxAnswer)
-	n, err := conn.Read(buf)
+	n, err := hear(conn, s, buf)
 	// A datagram that is longer than the buffer is an error on Windows.
 	if err != nil && n < len(buf) {
 		return c.failed(ctx, s.Addr, scanner.UDP, err)
@@ -202,6 +202,9 @@ func (c *Connect) ask(ctx context.Context, s scanner.Shot) scanner.Reply {
 func (c *Connect) failed(ctx context.Context, to netip.Addr, p scanner.Protocol, err error) scanner.Reply {
 	if c.ctx.Err() != nil {
 		return scanner.Reply{Outcome: scanner.LocalError, Err: net.ErrClosed.Error()}
+	}
+	if p, ok := errors.AsType[*portError](err); ok {
+		return scanner.Reply{Outcome: scanner.LocalError, Err: p.Error(), Temporary: p.temporary()}
 	}
 	var timeout net.Error
 	if ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout() {

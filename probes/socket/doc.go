@@ -14,7 +14,8 @@
 // # What an outcome means here
 //
 //   - Answered: TCP: the connection was accepted (also when a reset followed at
-//     once); UDP: a datagram came from the address and port that were asked;
+//     once); UDP: a datagram came from the address and port that were asked, or
+//     from any port of the address when the shot says so;
 //     ICMP: an echo reply from the address that was asked, with our keyed payload.
 //   - Refused: TCP RST in answer to SYN, and no ICMP error. From is the address
 //     that was asked, for that is the sender that a RST bears, whoever sent it.
@@ -35,6 +36,11 @@
 // do not exist on the local link, net.ipv4.neigh.default.gc_thresh3), UDP and
 // ICMP shots get a temporary LocalError. A SYN is then lost without a word,
 // and looks like silence until it is tried again.
+//
+// A shot may need a port of this machine (DHCP: 68). If another program has it
+// that is a temporary LocalError, without the right to it a lasting one. On
+// Linux our own shots to different peers share the port; elsewhere they wait for
+// each other by temporary errors.
 //
 // A "reject with tcp reset" rule in this machine's own output chain cannot be
 // told from the peer's RST and is reported as Refused. The kernel repeats an

@@ -26,6 +26,9 @@ func localError(key uint64, to netip.Addr, sent time.Time, err error) scanner.Re
 // explain puts a system error into words and says whether it may pass. These
 // errors come from our own kernel before a packet has left.
 func explain(to netip.Addr, err error) (string, bool) {
+	if p, ok := errors.AsType[*portError](err); ok {
+		return p.Error(), p.temporary()
+	}
 	if errors.Is(err, errNeighbours) {
 		return err.Error(), true
 	}

@@ -19,6 +19,7 @@ type flight struct {
 	until time.Time // zero: the dialer's context ends it
 	place int       // in the heap of deadlines
 	local netip.AddrPort
+	to    unix.Sockaddr // of the shot's own socket
 	echo  *pendingEcho
 
 	ttlAccept, ttlReset uint8 // of the latest SYN-ACK and RST, from the tap

@@ -25,14 +25,15 @@ func (c *Connect) openFlow(f *flight, kind int) error {
 		closeFD(fd)
 		return err
 	}
-	to, err := sockaddr(a, f.shot.Port)
-	if err != nil {
+	if f.to, err = sockaddr(a, f.shot.Port); err != nil {
 		closeFD(fd)
 		return err
 	}
-	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		closeFD(fd)
-		return fmt.Errorf("connect: %w", err)
+	if !f.shot.UDP.AnyPort {
+		if err := unix.Connect(fd, f.to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			closeFD(fd)
+			return fmt.Errorf("connect: %w", err)
+		}
 	}
 	local, err := unix.Getsockname(fd)
 	if err != nil {
@@ -61,27 +62,53 @@ func (c *Connect) setUpFlow(fd int, f *flight) error {
 	if f.shot.HopLimit == 0 {
 		set = set[:2]
 	}
-	src := c.opt.source(f.shot.Addr)
-	if src.IsValid() {
-		// The port is chosen at connect(), so that it need be free for this peer only.
-		set = append(set, sockopt{unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1})
-	}
-	for _, o := range set {
+	bind, more := c.bindTo(f)
+	for _, o := range append(set, more...) {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
 			return fmt.Errorf("set socket option %d/%d: %w", o.level, o.name, err)
 		}
 	}
-	if !src.IsValid() {
+	if !bind.IsValid() {
 		return nil
 	}
-	from, err := sockaddr(src, 0)
+	from, err := sockaddr(bind.Addr(), bind.Port())
 	if err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, from); err != nil {
-		return fmt.Errorf("send from %s: %w", src, err)
+	switch err := unix.Bind(fd, from); {
+	case err != nil && bind.Port() != 0:
+		return &portError{port: bind.Port(), err: err}
+	case err != nil:
+		return fmt.Errorf("send from %s: %w", bind.Addr(), err)
 	}
 	return nil
+}
+
+// bindTo returns where the flight's socket is bound before it is used, and the
+// options that this needs; not valid when the system may choose.
+func (c *Connect) bindTo(f *flight) (netip.AddrPort, []sockopt) {
+	src, need := c.opt.source(f.shot.Addr), f.shot.UDP
+	switch {
+	case f.shot.Protocol != scanner.UDP || need == (scanner.UDPSocket{}):
+		if !src.IsValid() {
+			return netip.AddrPort{}, nil
+		}
+		// The port is chosen at connect(), so that it need be free for this peer only.
+		return netip.AddrPortFrom(src, 0), []sockopt{{unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1}}
+	case !src.IsValid():
+		// Not connected, a socket does not know its own address, which tells
+		// this machine's ICMP errors from others'.
+		src = c.Source(f.shot.Addr)
+	}
+	if !src.IsValid() {
+		src = unspecified(f.shot.Addr) // no route: sending will say so
+	}
+	if need.LocalPort == 0 || need.AnyPort {
+		return netip.AddrPortFrom(src, need.LocalPort), nil
+	}
+	// Our own sockets share the port, and nobody else's (SO_REUSEPORT, socket(7)):
+	// each is connected to its peer, so every answer finds its own.
+	return netip.AddrPortFrom(src, need.LocalPort), []sockopt{{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}}
 }
 
 type sockopt struct{ level, name, value int }
@@ -101,12 +128,21 @@ func (c *Connect) startUDP(f *flight) error {
 	if err := c.registerFlow(f); err != nil {
 		return err
 	}
-	if _, err := unix.SendmsgN(f.fd, f.shot.Payload, nil, nil, 0); err != nil {
+	var to unix.Sockaddr
+	if f.shot.UDP.AnyPort {
+		to = f.to
+	}
+	if _, err := unix.SendmsgN(f.fd, f.shot.Payload, nil, to, 0); err != nil {
 		c.forget(f)
 		closeFD(f.fd)
 		return fmt.Errorf("send a datagram: %w", err)
 	}
-	f.shot.Payload = nil
+	if f.shot.Also != nil {
+		// What fails now is no failure of the shot, whose first datagram has left;
+		// an ICMP error that has come already stays in the error queue.
+		_, _ = unix.SendmsgN(f.fd, f.shot.Also, nil, to, 0)
+	}
+	f.shot.Payload, f.shot.Also = nil, nil
 	return nil
 }
 
@@ -189,11 +225,14 @@ func (c *Connect) onUDP(f *flight, events uint32) {
 		return
 	}
 	oob := make([]byte, 128)
-	n, oobn, _, _, err := unix.Recvmsg(f.fd, c.scratch[:maxAnswer], oob, unix.MSG_DONTWAIT)
+	n, oobn, _, from, err := unix.Recvmsg(f.fd, c.scratch[:maxAnswer], oob, unix.MSG_DONTWAIT)
 	if err != nil {
 		// EAGAIN: nothing. Others: an error that the queue has told of already,
 		// now cleared by having been read.
 		return
+	}
+	if f.shot.UDP.AnyPort && addrPort(from).Addr() != f.shot.Addr.WithZone("") {
+		return // a stranger's; the next one wakes us again
 	}
 	r := f.reply(scanner.Answered, f.shot.Addr)
 	r.Payload = append([]byte(nil), c.scratch[:n]...)
