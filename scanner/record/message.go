@@ -63,6 +63,9 @@ type Path struct {
 	Host        string     `json:"host"`
 	Addr        netip.Addr `json:"addr"`
 	Requirement string     `json:"requirement"`
+	// Tags are what the list of targets says of the host. They stand at its
+	// first path only.
+	Tags []scanner.Detail `json:"tags,omitempty"`
 }
 
 // Observation is one observation of a host.

@@ -83,4 +83,5 @@ type Finding struct {
 	Message     string            `json:"message"`           // one sentence
 	Evidence    []string          `json:"evidence"`          // what was seen, a line each
 	Fix         string            `json:"fix,omitempty"`     // what to change, from the profile
+	Tags        []scanner.Detail  `json:"tags,omitempty"`    // what the list of targets says of the host; no part of the verdict
 }
