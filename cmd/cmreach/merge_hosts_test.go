@@ -13,9 +13,15 @@ func TestHostIndex(t *testing.T) {
 		name string
 		addr netip.Addr
 	}{
-		{"PC1", a}, {"pc1.lab.test.", a},
-		{"pc2", b}, {"pc2.lab.test", b}, {"pc2.other.test", b}, {"alias", b}, {"198.18.1.2", b},
-		{"gone.lab.test", netip.Addr{}}, {"gone", netip.Addr{}},
+		{"PC1", a},
+		{"pc1.lab.test.", a},
+		{"pc2", b},
+		{"pc2.lab.test", b},
+		{"pc2.other.test", b},
+		{"alias", b},
+		{"198.18.1.2", b},
+		{"gone.lab.test", netip.Addr{}},
+		{"gone", netip.Addr{}},
 	} {
 		ix.name(n.name, n.addr)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 // ExitInterrupted is the exit code of a run that was stopped by a signal.
@@ -40,6 +41,8 @@ type Run struct {
 	Coverage  verdict.Coverages // by profile
 	Silent    int               // endpoints that answered nothing to single packets
 
+	Remarked int // hosts of which the name service says different things
+
 	source Source
 	judge  Judge
 }
@@ -63,6 +66,9 @@ func Load(src Source, o Options) (*Run, error) {
 			r.Tally.AddHost(h.Findings)
 			r.Coverage.AddHost(h.Findings)
 			r.Silent += silent(h.Observations)
+			if slices.ContainsFunc(h.Observations, func(o scanner.Observation) bool { return o.Probe == scanner.NameAudit }) {
+				r.Remarked++
+			}
 			for _, f := range h.Findings {
 				if !yield(f) {
 					return false

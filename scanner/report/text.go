@@ -283,6 +283,9 @@ func (t *text) doubt() {
 		t.out.para(2, 2, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
 			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
 	}
+	if r.Remarked > 0 {
+		t.out.para(2, 4, fmt.Sprintf("- the name service says different things of %s: the evidence has them (-v)", hosts(r.Remarked)))
+	}
 	for _, n := range r.Header.Notes {
 		t.out.para(2, 4, "- "+n)
 	}
