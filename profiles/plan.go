@@ -143,9 +143,11 @@ func (p *Plan) merge() {
 	}
 	for i := range p.servers {
 		s := &p.servers[i]
-		if !p.targets.has(s.host) {
+		host, found := p.targets.find(s.host)
+		if !found {
 			continue
 		}
+		s.host = host
 		p.taken++
 		var rows []*scanner.Requirement
 		for _, r := range p.Rows {
@@ -182,7 +184,7 @@ func (p *Plan) Targets() iter.Seq[scanner.Target] {
 		done := make(map[string]bool, len(p.servers))
 		for _, s := range p.servers {
 			done[s.host.key] = true
-			if !yield(scanner.Target{Name: s.host.name, Addr: s.host.addr, Rows: s.rows}) {
+			if !yield(scanner.Target{Name: s.host.name, Addr: s.host.addr, Rows: s.rows, Tags: s.host.row.tags()}) {
 				return
 			}
 		}
@@ -193,7 +195,7 @@ func (p *Plan) Targets() iter.Seq[scanner.Target] {
 			if done[h.key] {
 				continue
 			}
-			if !yield(scanner.Target{Name: h.name, Addr: h.addr, Rows: p.clientRows}) {
+			if !yield(scanner.Target{Name: h.name, Addr: h.addr, Rows: p.clientRows, Tags: h.row.tags()}) {
 				return
 			}
 		}

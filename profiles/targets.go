@@ -19,7 +19,7 @@ const DefaultMaxTargets = 70_000
 // targetBytes and targetEntries bound one list of targets, well above
 // DefaultMaxTargets lines: a list is not the place for a million addresses.
 const (
-	targetBytes   = 32 << 20
+	targetBytes   = 256 << 20 // 70,000 computers with all columns of Get-CMDevice, in UTF-16
 	targetEntries = 1_000_000
 )
 
@@ -104,6 +104,7 @@ type hostItem struct {
 	name string
 	addr netip.Addr // valid for addresses
 	key  string
+	row  *csvRow // of a client list; nil elsewhere
 }
 
 // all walks the targets.
@@ -118,7 +119,7 @@ func (t *Targets) all() iter.Seq[hostItem] {
 			}
 			for a := it.from; a.IsValid(); a = a.Next() {
 				text := a.String()
-				if !yield(hostItem{name: text, addr: a, key: text}) {
+				if !yield(hostItem{name: text, addr: a, key: text, row: it.row}) {
 					return
 				}
 				if a == it.to {
@@ -131,21 +132,26 @@ func (t *Targets) all() iter.Seq[hostItem] {
 
 // host is the host of an item that has a name.
 func (it item) host() hostItem {
-	h := hostItem{name: it.name, addr: it.from, key: it.key}
+	h := hostItem{name: it.name, addr: it.from, key: it.key, row: it.row}
 	if h.key == "" {
 		h.key = it.from.String()
 	}
 	return h
 }
 
-// has reports whether a host is among the targets.
-func (t *Targets) has(h hostItem) bool {
-	return slices.ContainsFunc(t.list, func(it item) bool {
+// find looks for a host among the targets. What it finds has the tags.
+func (t *Targets) find(h hostItem) (hostItem, bool) {
+	i := slices.IndexFunc(t.list, func(it item) bool {
 		if it.name != "" {
 			return it.host().key == h.key
 		}
 		return h.addr.IsValid() && h.addr.Zone() == "" && !h.addr.Less(it.from) && !it.to.Less(h.addr)
 	})
+	if i < 0 {
+		return h, false
+	}
+	h.row = t.list[i].row
+	return h, true
 }
 
 // excludes reports whether a host is excluded.
@@ -178,7 +184,7 @@ func ReadTargets(o TargetOptions) (*Targets, error) {
 			continue
 		}
 		before := len(m.list)
-		found := parseList(text, m)
+		found := parseSource(text, o.Family, m)
 		if len(found) == 0 && before == len(m.list) && m.more == 0 {
 			m.add(place{}, "write one name, address, prefix or range a line", "the list names no target")
 		}
@@ -199,6 +205,17 @@ func ReadTargets(o TargetOptions) (*Targets, error) {
 		return nil, err
 	}
 	return assemble(items, excludes, o.Max)
+}
+
+// parseSource reads a file: a client list in CSV, or a plain list.
+func parseSource(text string, family Family, m *mistakes) []placedItem {
+	if l := csvLayoutOf(text, m); l != nil {
+		if !l.names() {
+			return nil // that was reported
+		}
+		return parseCSV(text, l, family, m)
+	}
+	return parseList(text, m)
 }
 
 // parseList reads the entries of a text: separated by white space or commas,

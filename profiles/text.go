@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 )
 
@@ -41,11 +42,20 @@ func decodeUTF16(b []byte, order binary.ByteOrder) (string, error) {
 	if len(b)%2 != 0 {
 		return "", errors.New("is cut off in the middle of a UTF-16 character")
 	}
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = order.Uint16(b[2*i:])
+	var out strings.Builder // and no list of characters: client lists are long
+	out.Grow(len(b) / 2)
+	for i := 0; i < len(b); i += 2 {
+		r := rune(order.Uint16(b[i:]))
+		if utf16.IsSurrogate(r) && i+4 <= len(b) {
+			if pair := utf16.DecodeRune(r, rune(order.Uint16(b[i+2:]))); pair != unicode.ReplacementChar {
+				out.WriteRune(pair)
+				i += 2
+				continue
+			}
+		}
+		out.WriteRune(r) // half a pair becomes the replacement character
 	}
-	return strings.ReplaceAll(string(utf16.Decode(units)), "\r\n", "\n"), nil
+	return strings.ReplaceAll(out.String(), "\r\n", "\n"), nil
 }
 
 // thousands writes a number for people: 16,777,214.

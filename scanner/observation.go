@@ -38,6 +38,10 @@ type Observation struct {
 	Details []Detail `json:"details,omitempty"`
 }
 
+// NameAudit is the Probe of the observation that holds remarks on what the name
+// service says of a host. Its outcome is not known, so that it decides nothing.
+const NameAudit = "dns-audit"
+
 // Sweep reports whether the observation was made by single, ordinary packets.
 func (o Observation) Sweep() bool { return o.Probe == "" && o.HopLimit == 0 }
 

@@ -39,6 +39,7 @@ type Target struct {
 	Name string         // as it was asked for: a DNS name, or the text of an address
 	Addr netip.Addr     // valid when the target was given by address: no look-up
 	Rows []*Requirement // what applies to this target; shared between targets
+	Tags []Detail       // what the administrator's list says of it beside; no evidence
 }
 
 // Host is one address of one target, with everything that was observed of it.
@@ -47,6 +48,7 @@ type Target struct {
 type Host struct {
 	Name         string         `json:"name"`
 	Addr         netip.Addr     `json:"addr"` // invalid when the name has no address
+	Tags         []Detail       `json:"tags,omitempty"`
 	Rows         []*Requirement `json:"-"`
 	Observations []Observation  `json:"-"`
 }

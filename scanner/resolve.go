@@ -25,7 +25,7 @@ func resolve(ctx context.Context, c Config, targets iter.Seq[Target], out chan<-
 	started := 0
 	for t := range targets {
 		if t.Addr.IsValid() {
-			if !send(ctx, out, &Host{Name: t.Name, Addr: t.Addr.Unmap(), Rows: t.Rows}) {
+			if !send(ctx, out, &Host{Name: t.Name, Addr: t.Addr.Unmap(), Rows: t.Rows, Tags: t.Tags}) {
 				return
 			}
 			continue
@@ -81,7 +81,7 @@ func lookup(ctx context.Context, c Config, t Target) []*Host {
 	}
 	hosts := make([]*Host, len(addrs))
 	for i, a := range addrs {
-		hosts[i] = &Host{Name: t.Name, Addr: a, Rows: t.Rows}
+		hosts[i] = &Host{Name: t.Name, Addr: a, Rows: t.Rows, Tags: t.Tags}
 	}
 	return hosts
 }

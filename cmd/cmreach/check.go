@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,6 +28,7 @@ func (p *program) check(args []string) (int, error) {
 	s.register(fs)
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	audit := fs.Bool("audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
 	if err := parse(fs, args); err != nil {
@@ -34,18 +36,28 @@ func (p *program) check(args []string) (int, error) {
 	}
 	outs, outErr := readOutputs(*outputs)
 	set, failErr := failOn(*fail)
-	plan, limits, err := p.build(&s, fs.Args())
-	if err := errors.Join(outErr, failErr, err); err != nil {
-		return 0, usage(err)
+	dns, notes := nameService(net.DefaultResolver), []string(nil)
+	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
+		if err = writable(outs); err == nil { // else nothing is to be sent
+			dns, notes, err = s.lookUpNames(p.ctx, list, site)
+		}
+		return err
 	}
-	if err := writable(outs); err != nil {
+	if outErr != nil || failErr != nil {
+		complete = nil
+	}
+	plan, limits, err := p.build(&s, fs.Args(), complete)
+	if err := errors.Join(outErr, failErr, err); err != nil {
 		return 0, usage(err)
 	}
 	log := p.logger(*verbose, *quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, resolver: net.DefaultResolver, log: log,
+		program: p, plan: plan, set: set, outs: outs, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
+	}
+	if *audit {
+		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
 	}
 	defer c.forget()
 	run, err := c.do()
@@ -78,6 +90,8 @@ type checkRun struct {
 	set      verdict.StateSet
 	outs     []output
 	resolver scanner.Resolver
+	notes    []string   // for the header
+	audit    *nameAudit // nil: not asked for
 	progress *progress
 	log      *zap.Logger
 
@@ -103,7 +117,7 @@ func (c *checkRun) do() (*report.Run, error) {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
 	w := record.NewWriter(c.sink())
-	if err := w.WriteHeader(c.header(engine.Notes())); err != nil {
+	if err := w.WriteHeader(c.header(slices.Concat(engine.Notes(), c.notes))); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	if err := c.runInto(w, c.config(engine)); err != nil {
@@ -116,9 +130,12 @@ func (c *checkRun) do() (*report.Run, error) {
 // runInto does the check and writes its stream.
 func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
 	tally := verdict.NewTally(c.set)
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer c.audit.wait()
+	defer cancel()
 	var failed error
 	causes := cause.Group(func(yield func(verdict.Finding) bool) {
-		for ev := range scanner.Run(c.ctx, cfg, c.plan.Targets()) {
+		for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.plan.Targets())) {
 			findings, err := c.event(w, tally, ev)
 			if err != nil {
 				failed = err
@@ -153,6 +170,7 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 		c.progress.show(c.last)
 		return nil, nil
 	}
+	c.audit.add(c.ctx, ev.Host)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
 	c.hosts++

@@ -135,7 +135,7 @@ func (d *demonstration) check(c lab.Check, outs []output) (*report.Run, error) {
 	if c.Vantage == string(scanner.RoleSiteServer) {
 		targets = d.plan.Targets
 	}
-	plan, limits, err := d.build(&s, targets)
+	plan, limits, err := d.build(&s, targets, nil)
 	if err != nil {
 		return nil, err
 	}

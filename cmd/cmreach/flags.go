@@ -6,6 +6,7 @@ import (
 	"cmreach/scanner/verdict"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -101,7 +102,12 @@ type selection struct {
 	depth      string
 	engine     string
 
-	given func(flag string) bool // whether a flag stands on the command line; nil: there is none
+	given     func(flag string) bool // whether a flag stands on the command line; nil: there is none
+	dns       []string
+	dnsSuffix string
+	siteCode  string
+
+	servers []netip.AddrPort // of dns
 }
 
 func (s *selection) register(fs *pflag.FlagSet) {
@@ -120,6 +126,9 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long (`TIME`) one packet's answer is waited for")
 	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most")
 	fs.StringVar(&s.engine, "engine", "auto", "`ENGINE` that sends: auto, or connect")
+	fs.StringVar(&s.siteCode, "site-code", "", "the site's `CODE`, such as PS1")
+	fs.StringArrayVar(&s.dns, "dns", nil, "name `SERVER[:PORT]` to ask in place of this machine's; may be repeated")
+	fs.StringVar(&s.dnsSuffix, "dns-suffix", "", "look the site's management points up in this DNS `DOMAIN` when none is named")
 	fs.BoolVarP(&s.v4, "ipv4", "4", false, "IPv4 only")
 	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
 	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than `N` targets")
@@ -164,6 +173,10 @@ func (s *selection) read() (pace, error) {
 	if s.engine != "auto" && s.engine != "connect" {
 		bad("--engine: unknown engine %q: this version has connect; auto chooses", s.engine)
 	}
+	var errDNS, errSuffix error
+	s.servers, errDNS = readServers(s.dns)
+	s.dnsSuffix, errSuffix = readSuffix(s.dnsSuffix)
+	errs = append(errs, errDNS, errSuffix, readSiteCode(s.siteCode))
 	if s.v4 && s.v6 {
 		bad("-4 and -6 together leave no address: give one of them, or none for both families")
 	}

@@ -64,6 +64,7 @@ func commands() []command {
 		{"check", "run the check", (*program).check},
 		{"plan", "say what a check would send; sends nothing", (*program).plan},
 		{"report", "render a recorded run", (*program).report},
+		{"merge", "join the records of several vantages into one verdict", (*program).merge},
 		{"site", "check a site file, or begin one", (*program).site},
 		{"profiles", "list the profiles, or show one", (*program).profiles},
 		{"demo", "check an embedded lab network; needs no set-up", (*program).demo},

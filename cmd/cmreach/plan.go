@@ -13,9 +13,12 @@ import (
 	"time"
 )
 
+// lookUp completes the flags out of the name service.
+type lookUp func(list []*profiles.Profile, site *profiles.Site) error
+
 // build makes the plan that the flags describe. Every mistake in them, and in
-// the files that they name, is told.
-func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, error) {
+// the files that they name, is told. Nil for complete sends nothing.
+func (p *program) build(s *selection, args []string, complete lookUp) (*profiles.Plan, pace, error) {
 	var errs []error
 	site, siteErr := s.loadSite()
 	limits, err := s.read()
@@ -42,6 +45,12 @@ func (p *program) build(s *selection, args []string) (*profiles.Plan, pace, erro
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, limits, usage(err)
+	}
+	site = s.withCode(site)
+	if complete != nil {
+		if err := complete(list, site); err != nil {
+			return nil, limits, usage(err)
+		}
 	}
 	plan, err := profiles.NewPlan(profiles.Options{
 		Profiles: list, Site: site, Targets: targets, Roles: s.roles, Ports: s.ports,
@@ -133,7 +142,7 @@ func (p *program) plan(args []string) (int, error) {
 	if *format != "text" && *format != "json" {
 		return 0, usage(fmt.Errorf("-o: unknown format %q: %s", *format, profiles.Suggest(*format, []string{"text", "json"})))
 	}
-	plan, limits, err := p.build(&s, fs.Args())
+	plan, limits, err := p.build(&s, fs.Args(), nil)
 	if err != nil {
 		return 0, err
 	}

@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
 			"lab":     startLoopback,
+			"names":   startNames,
 			"wrong":   wrong,
 			"finding": finding,
 			"valid":   valid,

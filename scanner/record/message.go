@@ -56,6 +56,19 @@ type Header struct {
 	Timeout  time.Duration          `json:"timeout"` // nanoseconds
 	Rounds   int                    `json:"rounds"`
 	Notes    []string               `json:"notes,omitempty"` // what this machine or this engine could not do
+	// Merged are the runs that a merged record was made of. Its findings rest
+	// on the rules and the vantage of each: they are not judged again.
+	Merged []Origin `json:"merged,omitempty"`
+}
+
+// Origin is one of the runs that a merged record was made of.
+type Origin struct {
+	Run      string       `json:"run"` // as the evidence calls it
+	Scanner  string       `json:"scanner"`
+	Vantage  scanner.Role `json:"vantage"`
+	Started  time.Time    `json:"started"`
+	Finished time.Time    `json:"finished,omitzero"`
+	Hosts    int          `json:"hosts"`
 }
 
 // Path says that a row applies to an address of a host.
@@ -63,6 +76,9 @@ type Path struct {
 	Host        string     `json:"host"`
 	Addr        netip.Addr `json:"addr"`
 	Requirement string     `json:"requirement"`
+	// Tags are what the list of targets says of the host. They stand at its
+	// first path only.
+	Tags []scanner.Detail `json:"tags,omitempty"`
 }
 
 // Observation is one observation of a host.

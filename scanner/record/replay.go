@@ -125,6 +125,7 @@ func (g *group) add(m Message, rows map[string]*scanner.Requirement) (*Entry, er
 			g.entry = &Entry{Host: scanner.Host{Name: m.Path.Host, Addr: m.Path.Addr}}
 		}
 		g.entry.Host.Rows = append(g.entry.Host.Rows, row)
+		g.entry.Host.Tags = append(g.entry.Host.Tags, m.Path.Tags...)
 		return done, nil
 	case m.Observation != nil:
 		if !g.is(m.Observation.Host, m.Observation.Addr) {

@@ -36,6 +36,7 @@ type runJSON struct {
 	Silent      int                    `json:"silent"`
 	Notes       []string               `json:"notes"`
 	Rows        []*scanner.Requirement `json:"rows"`
+	Merged      []record.Origin        `json:"merged,omitempty"`
 }
 
 // summaryJSON is the "summary" of the JSON document.
@@ -49,6 +50,7 @@ type summaryJSON struct {
 	Informational verdict.Counts `json:"informational"`
 	Profiles      []partJSON     `json:"profiles"`
 	Requirements  []partJSON     `json:"requirements"`
+	Coverage      []coverageJSON `json:"coverage,omitempty"` // of a merged record
 }
 
 // hostsJSON counts the addresses by the worst that each of them met.
@@ -123,7 +125,7 @@ func (r *Run) runJSON() runJSON {
 		Started: h.Started, Finished: e.Finished, Complete: r.Complete(), Interrupted: e.Interrupted, Error: e.Err,
 		Targets: h.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
 		Rounds: h.Rounds, Packets: e.Packets, Loss: e.Loss, Doubt: e.Doubt, Silent: r.Silent,
-		Notes: list(h.Notes), Rows: list(h.Rows),
+		Notes: list(h.Notes), Rows: list(h.Rows), Merged: h.Merged,
 	}
 }
 
@@ -139,7 +141,7 @@ func (r *Run) summaryJSON() summaryJSON {
 		},
 		Paths: t.All.Total(), Classes: classesOf(t.All), States: t.All.States,
 		Required: t.Required, Informational: t.Informational,
-		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements),
+		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Coverage: r.coverageJSON(),
 	}
 }
 

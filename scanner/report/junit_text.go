@@ -47,6 +47,9 @@ func body(f verdict.Finding) string {
 	if f.Fix != "" {
 		lines = append(lines, "to do: "+f.Fix)
 	}
+	if tags := tagLine(f.Tags); tags != "" {
+		lines = append(lines, "tags: "+tags)
+	}
 	var b strings.Builder
 	for i, l := range lines {
 		l = short(clean(l), junitBody/4)

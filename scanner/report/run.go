@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 // ExitInterrupted is the exit code of a run that was stopped by a signal.
@@ -23,7 +24,8 @@ type Judge func(h record.Header, host scanner.Host) []verdict.Finding
 
 // Options say how a record is to be read.
 type Options struct {
-	// Judge judges the hosts anew. Nil takes the findings as they were written.
+	// Judge judges the hosts anew. Nil takes the findings as they were written;
+	// those of a merged record are always taken so.
 	Judge Judge
 	// Fail are the states that count as failure; 0 means verdict.DefaultFail.
 	Fail verdict.StateSet
@@ -36,7 +38,10 @@ type Run struct {
 	Truncated *record.Truncated // of a record without an end; else nil
 	Tally     *verdict.Tally
 	Causes    []cause.Cause
-	Silent    int // endpoints that answered nothing to single packets
+	Coverage  verdict.Coverages // by profile
+	Silent    int               // endpoints that answered nothing to single packets
+
+	Remarked int // hosts of which the name service says different things
 
 	source Source
 	judge  Judge
@@ -59,7 +64,11 @@ func Load(src Source, o Options) (*Run, error) {
 	r.Causes = cause.Group(func(yield func(verdict.Finding) bool) {
 		failed = r.walk(func(h Host) bool {
 			r.Tally.AddHost(h.Findings)
+			r.Coverage.AddHost(h.Findings)
 			r.Silent += silent(h.Observations)
+			if slices.ContainsFunc(h.Observations, func(o scanner.Observation) bool { return o.Probe == scanner.NameAudit }) {
+				r.Remarked++
+			}
 			for _, f := range h.Findings {
 				if !yield(f) {
 					return false
@@ -139,7 +148,7 @@ func (r *Run) walk(visit func(Host) bool) (err error) {
 // host judges one host of the record.
 func (r *Run) host(e record.Entry) (Host, error) {
 	h := Host{Host: e.Host}
-	if r.judge != nil {
+	if r.judge != nil && len(r.Header.Merged) == 0 {
 		h.Findings = r.judge(r.Header, e.Host)
 		verdict.Satisfy(h.Findings)
 		return h, nil

@@ -39,6 +39,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	}
 	t.answer()
 	t.rows(view)
+	t.coverage()
 	t.causes()
 	t.nextStep()
 	t.doubt()
@@ -82,6 +83,8 @@ func (t *text) answer() {
 		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total)))
 	case ready == 0:
 		t.out.banner(yellow, "NOT TESTED", "no required path starts here; see below from where to test.")
+	case r.merged():
+		t.out.banner(green, "READY", "every required path that the runs have tested is open.")
 	default:
 		t.out.banner(green, "READY", "every required path that can be tested from here is open.")
 	}
@@ -105,6 +108,9 @@ func (t *text) answer() {
 // about says what was checked, from where and when.
 func (t *text) about() string {
 	h := t.r.Header
+	if t.r.merged() {
+		return fmt.Sprintf("cmreach %s, %s, merged of %d runs", h.Version, words(h.Profiles), len(h.Merged))
+	}
 	s := fmt.Sprintf("cmreach %s, %s from %s (%s)", h.Version, words(h.Profiles), h.Scanner, h.Vantage)
 	if h.Site != "" {
 		s += ", site " + h.Site
@@ -276,6 +282,9 @@ func (t *text) doubt() {
 	default:
 		t.out.para(2, 2, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
 			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
+	}
+	if r.Remarked > 0 {
+		t.out.para(2, 4, fmt.Sprintf("- the name service says different things of %s: the evidence has them (-v)", hosts(r.Remarked)))
 	}
 	for _, n := range r.Header.Notes {
 		t.out.para(2, 4, "- "+n)

@@ -154,6 +154,9 @@ func (t *text) everyHost() error {
 			s += " (" + h.Addr.String() + ")"
 		}
 		t.out.colored(bold, 2, 4, s)
+		if tags := tagLine(h.Tags); tags != "" {
+			t.out.para(4, 6, tags)
+		}
 		for _, f := range h.Findings {
 			t.finding(f)
 		}
@@ -187,6 +190,15 @@ func (t *text) finding(f verdict.Finding) {
 	for _, e := range f.Evidence {
 		t.out.para(17, 19, "- "+e)
 	}
+}
+
+// tagLine is what the list of targets says of a host.
+func tagLine(tags []scanner.Detail) string {
+	var parts []string
+	for _, d := range tags {
+		parts = append(parts, d.Key+"="+d.Value)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // rowName is the row's part of a requirement's id.

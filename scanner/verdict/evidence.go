@@ -30,6 +30,14 @@ func (p *path) evidence() []string {
 	if len(lines) == 0 {
 		add(p.view.first(outcome(scanner.Unresolved, scanner.LocalError)))
 	}
+	for _, o := range p.view.host.Observations {
+		if o.Probe != scanner.NameAudit {
+			continue
+		}
+		for _, d := range o.Details {
+			lines = append(lines, "name service: "+d.Value)
+		}
+	}
 	return lines
 }
 

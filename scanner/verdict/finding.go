@@ -78,9 +78,11 @@ type Finding struct {
 	Seen        State             `json:"seen,omitempty"` // of an untested path: what it looks like from here
 	Reason      string            `json:"reason"`         // stable code, "blocked.prohibited"
 	Assurance   scanner.Assurance `json:"assurance"`
-	By          netip.Addr        `json:"by,omitzero"`       // whatever rejected
-	Between     []netip.Addr      `json:"between,omitempty"` // the two hops around a silent drop
-	Message     string            `json:"message"`           // one sentence
-	Evidence    []string          `json:"evidence"`          // what was seen, a line each
-	Fix         string            `json:"fix,omitempty"`     // what to change, from the profile
+	By          netip.Addr        `json:"by,omitzero"`        // whatever rejected
+	Between     []netip.Addr      `json:"between,omitempty"`  // the two hops around a silent drop
+	Message     string            `json:"message"`            // one sentence
+	Evidence    []string          `json:"evidence"`           // what was seen, a line each
+	Fix         string            `json:"fix,omitempty"`      // what to change, from the profile
+	Conflict    bool              `json:"conflict,omitempty"` // of a merged record: runs decided it differently
+	Tags        []scanner.Detail  `json:"tags,omitempty"`     // what the list of targets says of the host; no part of the verdict
 }

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"cmreach/scanner/record"
+	"cmreach/scanner/report"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// merge joins the records of several runs, such as those of several vantages,
+// into one verdict.
+func (p *program) merge(args []string) (int, error) {
+	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	if err := parse(fs, args); err != nil {
+		return 0, err
+	}
+	outs, outErr := readOutputs(*outputs)
+	set, failErr := failOn(*fail)
+	if err := errors.Join(outErr, failErr, recordNames(fs.Args())); err != nil {
+		return 0, usage(err)
+	}
+	if err := writable(outs); err != nil {
+		return 0, usage(err)
+	}
+	var m merger
+	defer m.close()
+	for _, name := range fs.Args() {
+		if err := m.open(p, name); err != nil {
+			return 0, usage(err)
+		}
+	}
+	if err := m.agree(); err != nil {
+		return 0, usage(err)
+	}
+	spool, err := os.CreateTemp("", "cmreach-*.jsonl")
+	if err != nil {
+		return 0, usage(fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder", os.TempDir(), reason(err)))
+	}
+	defer func() { _ = os.Remove(spool.Name()) }()
+	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
+		return 0, fmt.Errorf("merge the records: %w", err)
+	}
+	run, err := report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, report.Options{Fail: set})
+	if err != nil {
+		return 0, fmt.Errorf("read the merged record: %w", err)
+	}
+	for _, o := range outs {
+		if err := p.render(o, run, p.look(*verbose)); err != nil {
+			return 0, err
+		}
+	}
+	return run.Exit(), nil
+}
+
+// recordNames checks the arguments of merge.
+func recordNames(names []string) error {
+	if len(names) < 2 {
+		return errors.New("name two or more records: cmreach merge A.jsonl B.jsonl (check writes them with -o jsonl=FILE)")
+	}
+	var errs []error
+	for i, n := range names {
+		if slices.ContainsFunc(names[:i], func(have string) bool { return samePlace(have) == samePlace(n) }) {
+			errs = append(errs, fmt.Errorf("%s is named twice: name each record once", n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mergeInput is one of the runs to join.
+type mergeInput struct {
+	*report.Run
+	file  string
+	label string // in the evidence
+	done  func()
+}
+
+// merger joins runs.
+type merger struct{ runs []mergeInput }
+
+func (m *merger) close() {
+	for _, r := range m.runs {
+		r.done()
+	}
+}
+
+// open reads a record and judges it by the rules of this version, unless it was
+// merged itself.
+func (m *merger) open(p *program, name string) error {
+	source, done, err := p.recordOf(name)
+	in := mergeInput{file: filepath.Base(name), done: done}
+	if name == "-" {
+		name, in.file = "standard input", "standard input"
+	}
+	if err != nil {
+		return badRecord(name, err)
+	}
+	m.runs = append(m.runs, in) // so that done is called
+	run, err := report.Load(source, report.Options{Judge: judge})
+	var newer *record.VersionError
+	switch {
+	case errors.As(err, &newer):
+		return fmt.Errorf("%s: records of different formats cannot be merged: %w", name, newer)
+	case err != nil:
+		return badRecord(name, err)
+	}
+	last := &m.runs[len(m.runs)-1]
+	last.Run = run
+	last.label = fmt.Sprintf("%s %s [%s]", run.Header.Vantage, run.Header.Scanner, in.file)
+	if len(run.Header.Merged) > 0 {
+		last.label = in.file // its evidence names the runs
+	}
+	return nil
+}
+
+// agree refuses runs that did not check the same: what they found cannot be
+// one verdict. All that differs is told.
+func (m *merger) agree() error {
+	var errs []error
+	first := map[string]int{} // the run that has the row first
+	codes := -1
+	for i, r := range m.runs {
+		if site := r.Header.Site; site != "" && codes < 0 {
+			codes = i
+		} else if site != "" && site != m.runs[codes].Header.Site {
+			errs = append(errs, fmt.Errorf("%s is of the site %s and %s of the site %s: merge the runs of one site",
+				m.runs[codes].file, m.runs[codes].Header.Site, r.file, site))
+		}
+		for _, row := range r.Header.Rows {
+			at, ok := first[row.ID]
+			if !ok {
+				first[row.ID] = i
+				continue
+			}
+			for _, have := range m.runs[at].Header.Rows {
+				if have.ID != row.ID {
+					continue
+				}
+				if what, a, b := difference(have, row); what != "" {
+					errs = append(errs, fmt.Errorf("the row %s has the %s %s in %s and %s in %s: check with the same profile, --port and site file, then merge",
+						row.ID, what, a, m.runs[at].file, b, r.file))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// header describes the merged record.
+func (m *merger) header() record.Header {
+	h := record.Header{Version: version, Started: m.runs[0].Header.Started}
+	var scanners, vantages, engines, depths, rates []string
+	for _, r := range m.runs {
+		in := r.Header
+		if in.Started.Before(h.Started) {
+			h.Started = in.Started
+		}
+		scanners, vantages = append(scanners, in.Scanner), append(vantages, string(in.Vantage))
+		engines, depths, rates = append(engines, in.Engine), append(depths, in.Depth), append(rates, in.Rate)
+		h.Timeout, h.Rounds = max(h.Timeout, in.Timeout), max(h.Rounds, in.Rounds)
+		if in.Site != "" {
+			h.Site = in.Site
+		}
+		h.Profiles = append(h.Profiles, in.Profiles...)
+		h.Rows = joinRows(h.Rows, in.Rows)
+		for _, n := range in.Notes {
+			if len(in.Merged) == 0 {
+				n = r.label + ": " + n
+			}
+			h.Notes = append(h.Notes, n)
+		}
+		if r.Truncated != nil {
+			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
+		}
+		h.Merged = append(h.Merged, in.Merged...)
+		if len(in.Merged) == 0 {
+			h.Merged = append(h.Merged, record.Origin{
+				Run: r.label, Scanner: in.Scanner, Vantage: in.Vantage, Started: in.Started, Finished: r.End.Finished, Hosts: r.Tally.Hosts,
+			})
+		}
+	}
+	h.Profiles = each(h.Profiles)
+	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
+	h.Engine, h.Depth, h.Rate = plus(engines), plus(depths), plus(rates)
+	return h
+}
+
+// end sums the runs up.
+func (m *merger) end(hosts int) record.End {
+	out := record.End{Hosts: hosts, Planned: hosts}
+	lost := 0.0
+	for _, r := range m.runs {
+		e := r.End
+		if e.Finished.After(out.Finished) {
+			out.Finished = e.Finished
+		}
+		out.Packets += e.Packets
+		out.Doubt += e.Doubt
+		lost += e.Loss * float64(e.Packets)
+		if e.Interrupted {
+			out.Interrupted = true
+			out.Planned += max(0, e.Planned-e.Hosts)
+		}
+		switch {
+		case out.Err != "":
+		case e.Err != "":
+			out.Err = r.file + ": " + e.Err
+		case r.Truncated != nil:
+			out.Err = r.file + ": " + r.Truncated.Error()
+		}
+	}
+	if out.Packets > 0 {
+		out.Loss = lost / float64(out.Packets)
+	}
+	return out
+}
+
+// write joins the runs into one record. A host that one run alone has checked
+// goes straight through; the others wait until all of it was read.
+func (m *merger) write(w *record.Writer) error {
+	h := m.header()
+	ix := newHostIndex()
+	for _, r := range m.runs {
+		for host, err := range r.Hosts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.file, err)
+			}
+			ix.name(host.Name, host.Addr)
+		}
+	}
+	for _, r := range m.runs {
+		for host, err := range r.Hosts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.file, err)
+			}
+			ix.count(host.Name, host.Addr)
+		}
+	}
+	h.Targets = ix.hosts()
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	hosts := 0
+	for _, r := range m.runs {
+		for host, err := range r.Hosts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.file, err)
+			}
+			done := ix.add(r.label, host)
+			if done == nil {
+				continue
+			}
+			merged, findings := done.finish(h.Rows)
+			hosts++
+			if err := record.WriteHost(w, merged, findings); err != nil {
+				return err
+			}
+		}
+	}
+	return w.WriteEnd(m.end(hosts))
+}
