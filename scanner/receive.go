@@ -74,11 +74,13 @@ func (e *engine) answered(t *task, r Reply) {
 	e.finish(t, o)
 }
 
-// fillDatagram makes the datagram of a UDP endpoint, once.
-func (e *engine) fillDatagram(t *task) {
-	if t.payload != nil {
-		return
+// fillDatagram makes the datagram of a UDP endpoint, once. It reports false
+// when there is none to send, such as a DHCP question to an IPv6 address.
+func (e *engine) fillDatagram(t *task) bool {
+	if t.proto != UDP || t.payload != nil || t.trace != nil {
+		return true
 	}
+	possible := true
 	ask := Ask{Host: t.host.Name, To: netip.AddrPortFrom(t.host.Addr, t.port)}
 	if e.cfg.Source != nil {
 		ask.From = e.cfg.Source(t.host.Addr)
@@ -89,8 +91,10 @@ func (e *engine) fillDatagram(t *task) {
 			if p.Also != nil {
 				t.also = p.Also(ask)
 			}
+			possible = t.payload != nil
 		}
 	}
+	return possible
 }
 
 // decode lets the probes of a UDP endpoint say what its answer was.

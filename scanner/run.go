@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 )
@@ -237,10 +238,15 @@ func (e *engine) transmit(now time.Time) time.Duration {
 		return min(wait, pause)
 	}
 	tasks := e.lanes.pop(n)
-	shots := make([]Shot, len(tasks))
-	for i, t := range tasks {
-		shots[i] = e.shot(t)
-	}
+	shots := make([]Shot, 0, len(tasks))
+	tasks = slices.DeleteFunc(tasks, func(t *task) bool {
+		if !e.fillDatagram(t) {
+			e.finish(t, Observation{Outcome: LocalError, Err: "there is no question of this protocol to such an address"})
+			return true
+		}
+		shots = append(shots, e.shot(t))
+		return false
+	})
 	took, err := e.cfg.Sweeper.Send(shots)
 	if err != nil {
 		e.fail(err)
@@ -269,7 +275,6 @@ func (e *engine) shot(t *task) Shot {
 		HopLimit: t.hop, Wait: e.cfg.Timeout,
 	}
 	if t.proto == UDP && t.trace == nil {
-		e.fillDatagram(t)
 		s.Payload, s.Also, s.UDP = t.payload, t.also, t.udp
 	}
 	return s

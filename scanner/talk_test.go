@@ -216,3 +216,23 @@ func TestUDPAlso(t *testing.T) {
 		t.Errorf("%d packets in %d tries", last.Packets, o.Tries)
 	}
 }
+
+// A question that cannot be made is this machine's limit, and nothing is sent.
+func TestNoQuestionIsNoVerdict(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"dhcp": {
+		Name: "dhcp", Protocol: UDP,
+		Request: func(Ask) []byte { return nil },
+		Decode:  func(_, _ []byte) Result { return Result{Outcome: Spoke} },
+	}}
+	hosts, last, _ := collect(t, cfg, targets(3, rowICMP, &Requirement{ID: "nap/dhcp", Protocol: UDP, Port: 67, Probe: "dhcp"}))
+	for _, h := range hosts {
+		if o := only(t, h, UDP, 67, ""); o.Outcome != LocalError {
+			t.Errorf("%+v", o)
+		}
+	}
+	if len(hosts) != 3 || last.Packets != 3 {
+		t.Errorf("%d hosts, %d packets", len(hosts), last.Packets)
+	}
+}
