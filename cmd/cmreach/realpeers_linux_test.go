@@ -128,7 +128,7 @@ func compareReal(t *testing.T, ps []peer, findings []verdict.Finding) {
 		for _, addr := range p.addrs {
 			for _, r := range p.rows {
 				i := slices.IndexFunc(findings, func(f verdict.Finding) bool {
-					return f.Host == p.name && f.Addr.String() == addr && f.Requirement == "push/"+r.row
+					return f.Host == p.name && f.Addr.String() == addr && f.Requirement == r.id()
 				})
 				if i < 0 {
 					t.Errorf("%s %s %s: no finding", p.name, addr, r.row)
@@ -142,6 +142,14 @@ func compareReal(t *testing.T, ps []peer, findings []verdict.Finding) {
 	for _, f := range findings {
 		t.Errorf("%s %s %s: nobody asked for it", f.Host, f.Addr, f.Requirement)
 	}
+}
+
+// id is the row's full id; of the profile push where none is named.
+func (r peerRow) id() string {
+	if strings.Contains(r.row, "/") {
+		return r.row
+	}
+	return "push/" + r.row
 }
 
 func (r peerRow) compare(t *testing.T, f verdict.Finding) {
@@ -205,6 +213,23 @@ func TestRealPeers(t *testing.T) {
 	t.Run("client", func(t *testing.T) {
 		compareReal(t, managementPoints(), lan.check(t, nil, append(roles, "--vantage", "client")...).Findings)
 	})
+	t.Run("domain controller", func(t *testing.T) {
+		ps := domainController()
+		args := []string{"-p", "directory", "--role", "domain-controller=dc1.lab.test", "--role", "global-catalog=dc1.lab.test"}
+		for _, r := range ps[0].rows {
+			args = append(args, "--only", r.row)
+		}
+		compareReal(t, ps, lan.checkExit(t, verdict.ExitOpen, nil, args...).Findings)
+	})
+	t.Run("roles on a web server", func(t *testing.T) {
+		doc := lan.check(t, nil, "-p", "sup,software-distribution,gpo", "--vantage", "client", "-4",
+			"--only", "sup/sup-http,software-distribution/dp-http", "--port", "sup-http=80,sup-https=443",
+			"--role", "software-update-point=mp1.lab.test", "--role", "distribution-point=mp1.lab.test")
+		compareReal(t, []peer{{"mp1.lab.test", []string{"198.18.0.80"}, []peerRow{
+			{row: "sup/sup-http", want: "wrong-service wrong-service.foreign none"},
+			{row: "software-distribution/dp-http", want: "wrong-service wrong-service.foreign none"},
+		}}}, doc.Findings)
+	})
 	t.Run("another site", func(t *testing.T) {
 		doc := lan.check(t, nil, "--vantage", "client", "--only", "mp-http", "--role", "management-point=mp1.lab.test", "-4", "--site", lan.siteFile(t, "XYZ"))
 		compareReal(t, []peer{{"mp1.lab.test", []string{"198.18.0.80"}, []peerRow{
@@ -213,8 +238,28 @@ func TestRealPeers(t *testing.T) {
 	})
 }
 
-// check runs the program at the scanner's place on the LAN.
+// domainController is the Samba domain controller in all the roles that the
+// site server needs of one.
+func domainController() []peer {
+	return []peer{{"dc1.lab.test", []string{"198.18.0.2", "fd00:198::2"}, []peerRow{
+		{row: "directory/site-ldap", want: "open open.answer identity"},
+		{row: "directory/site-cldap-udp", want: "open open.answer identity"},
+		{row: "directory/site-gc", want: "open open.answer identity"},
+		{row: "directory/site-epm-tcp", want: "open open.answer identity"},
+		{row: "directory/site-rpc-dynamic", want: "open open.dynamic protocol"},
+		{row: "directory/dns-udp", want: "open open.answer protocol"},
+		{row: "directory/kerberos-tcp", want: "open open.answer identity"},
+	}}}
+}
+
+// check runs the program at the scanner's place on the LAN, and finds something
+// that does not work.
 func (l *peerLAN) check(t *testing.T, attr *syscall.SysProcAttr, args ...string) document {
+	t.Helper()
+	return l.checkExit(t, verdict.ExitFailed, attr, args...)
+}
+
+func (l *peerLAN) checkExit(t *testing.T, want int, attr *syscall.SysProcAttr, args ...string) document {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := l.command(t, attr, append([]string{"check", "-p", "push", "-o", "json"}, args...)...)
@@ -223,7 +268,7 @@ func (l *peerLAN) check(t *testing.T, attr *syscall.SysProcAttr, args ...string)
 		t.Fatal(err)
 	}
 	doc, exit := finish(t, cmd, &out, &errs)
-	if !doc.Run.Complete || exit != verdict.ExitFailed || exit != doc.Summary.Exit {
+	if !doc.Run.Complete || exit != want || exit != doc.Summary.Exit {
 		t.Errorf("exit code %d, summary %+v, run %+v\n%s", exit, doc.Summary, doc.Run, &errs)
 	}
 	return doc

@@ -32,7 +32,7 @@ start() {
   provision
   serve dc dc1 "samba --foreground --no-process-group -s '$D/smb.conf' --model=prefork --debuglevel=1"
   local p
-  for p in 135 445 53; do answers dc "$IP" $p; done
+  for p in 135 445 53 88 389 3268; do answers dc "$IP" $p; done
 }
 
 case "${1:-}" in
