@@ -12,6 +12,9 @@ type Observation struct {
 	Protocol Protocol `json:"protocol,omitempty"`
 	Port     uint16   `json:"port,omitempty"`
 	Probe    string   `json:"probe,omitempty"`
+	// Asked is the probe whose datagram was sent, for single UDP packets: two
+	// services of one port are asked in two languages.
+	Asked string `json:"asked,omitempty"`
 	// Via is the port whose conversation led to this one; 0 for a row's own port.
 	Via uint16 `json:"via,omitempty"`
 	// HopLimit is the TTL or hop limit that was set on the packet to find out

@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -234,5 +235,31 @@ func TestNoQuestionIsNoVerdict(t *testing.T) {
 	}
 	if len(hosts) != 3 || last.Packets != 3 {
 		t.Errorf("%d hosts, %d packets", len(hosts), last.Packets)
+	}
+}
+
+// Two services of one UDP port are asked each in its own language.
+func TestTwoQuestionsToOnePort(t *testing.T) {
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		return Reply{Outcome: Answered, Payload: s.Payload}, time.Millisecond, string(s.Payload) == "dhcp"
+	})
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{}
+	for _, name := range []string{"dhcp", "pxe"} {
+		cfg.Probes[name] = Probe{
+			Name: name, Protocol: UDP, Request: func(Ask) []byte { return []byte(name) },
+			Decode: func(_, b []byte) Result { return Result{Outcome: Spoke, Err: string(b)} },
+		}
+	}
+	hosts, _, _ := collect(t, cfg, targets(1,
+		&Requirement{ID: "nap/dhcp", Protocol: UDP, Port: 67, Probe: "dhcp"},
+		&Requirement{ID: "pxe/dhcp-udp", Protocol: UDP, Port: 67, Probe: "pxe"}))
+	seen := map[string]Outcome{}
+	for _, o := range hosts[0].Observations {
+		seen[o.Asked+"/"+o.Probe] = o.Outcome
+	}
+	want := map[string]Outcome{"dhcp/": Answered, "/dhcp": Spoke, "pxe/": Silent}
+	if !maps.Equal(seen, want) {
+		t.Errorf("%v, want %v", seen, want)
 	}
 }

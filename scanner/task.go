@@ -76,7 +76,7 @@ func newHostRun(h *Host) *hostRun {
 // returns the task when it is new.
 func (r *hostRun) add(proto Protocol, port, via uint16, probe string) *task {
 	for _, t := range r.tasks {
-		if t.proto == proto && t.port == port && t.trace == nil {
+		if t.proto == proto && t.port == port && t.trace == nil && (proto != UDP || slices.Contains(t.probes, probe) || probe == "") {
 			if probe != "" && !slices.Contains(t.probes, probe) {
 				t.probes = append(t.probes, probe)
 			}
@@ -95,6 +95,9 @@ func (r *hostRun) add(proto Protocol, port, via uint16, probe string) *task {
 // observe adds an observation of the task.
 func (t *task) observe(o Observation) {
 	o.Protocol, o.Port, o.Via, o.HopLimit = t.proto, t.port, t.via, t.hop
+	if t.proto == UDP && len(t.probes) > 0 {
+		o.Asked = t.probes[0]
+	}
 	o.Tries = t.tries
 	o.Sent = t.first
 	t.host.Observations = append(t.host.Observations, o)

@@ -106,6 +106,8 @@ func set(t *testing.T, o *scanner.Observation, key, value string) {
 	switch key {
 	case "ttl":
 		o.TTL = number[uint8](t, value)
+	case "asked":
+		o.Asked = value
 	case "hop":
 		o.HopLimit = number[uint8](t, value)
 	case "tries":

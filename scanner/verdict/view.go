@@ -66,6 +66,19 @@ func (v *view) find(proto scanner.Protocol, port uint16, probe string) *scanner.
 	return nil
 }
 
+// swept returns what single packets to a row's own port showed.
+func (v *view) swept(row *scanner.Requirement) *scanner.Observation {
+	asked := v.first(func(o *scanner.Observation) bool {
+		return o.Sweep() && o.Protocol == row.Protocol && o.Port == row.Port && o.Asked != "" && o.Asked == row.Probe
+	})
+	if asked != nil {
+		return asked
+	}
+	return v.first(func(o *scanner.Observation) bool {
+		return o.Sweep() && o.Protocol == row.Protocol && o.Port == row.Port && (o.Asked == "" || row.Probe == "")
+	})
+}
+
 // first returns the first ordinary observation that satisfies f.
 func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
 	for i := range v.host.Observations {
@@ -98,7 +111,7 @@ type port struct {
 func newPath(v *view, row *scanner.Requirement) *path {
 	p := &path{view: v, row: row}
 	if row.Via == 0 {
-		p.sweep = v.find(row.Protocol, row.Port, "")
+		p.sweep = v.swept(row)
 		p.talk = v.find(row.Protocol, row.Port, row.Probe)
 		if row.Probe == "" {
 			p.talk = nil
