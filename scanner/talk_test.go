@@ -25,7 +25,9 @@ func TestRevealedPortsAreFollowedAfterTheMapper(t *testing.T) {
 			conn, _ := c.Dial(ctx)
 			defer conn.Close()
 			time.Sleep(50 * time.Millisecond)
+			f.mu.Lock()
 			mapped = time.Now()
+			f.mu.Unlock()
 			r := Result{Outcome: Spoke}
 			for p := range uint16(40) {
 				r.Reveals = append(r.Reveals, Endpoint{Protocol: TCP, Port: 49664 + p, Probe: "rpc-bind"})
@@ -33,6 +35,8 @@ func TestRevealedPortsAreFollowedAfterTheMapper(t *testing.T) {
 			return r
 		}),
 		"rpc-bind": probeThat("rpc-bind", func(ctx context.Context, c Call) Result {
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			if bound.IsZero() {
 				bound = time.Now()
 			}
