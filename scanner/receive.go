@@ -135,19 +135,15 @@ func (e *engine) finish(t *task, o Observation) {
 	e.settle(h)
 }
 
-// proceed starts what follows from the answer of an endpoint.
+// proceed starts what follows from the answer of an endpoint: conversations, or
+// at least the fixed ports beside those that a conversation would have named.
 func (e *engine) proceed(t *task, o Observation) {
-	h := t.host
-	if o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen {
-		for _, name := range t.probes {
-			if p, ok := e.cfg.Probes[name]; ok && p.Talk != nil {
-				e.enqueue(job{host: h, port: t.port, via: t.via, probe: p})
-			}
-		}
-	}
-	if !e.willTalk(t, o) {
-		for _, name := range t.probes {
-			e.follow(h, t.port, name, nil)
+	talks := o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen
+	for _, name := range t.probes {
+		if !talks {
+			e.follow(t.host, t.port, name, nil)
+		} else if p, ok := e.cfg.Probes[name]; ok && p.Talk != nil {
+			e.enqueue(job{host: t.host, port: t.port, via: t.via, probe: p})
 		}
 	}
 }
@@ -170,11 +166,6 @@ func (e *engine) revive(t *task, o Observation) {
 		was.observe(o)
 		e.proceed(was, o)
 	}
-}
-
-// willTalk reports whether a conversation follows that may reveal endpoints.
-func (e *engine) willTalk(t *task, o Observation) bool {
-	return o.Outcome == Answered && t.proto == TCP && e.cfg.Depth > AssurancePortOpen
 }
 
 // follow adds the endpoints of the rows whose ports the conversation on port

@@ -7,24 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 )
-
-// Read yields the messages of a record. A record that stops before its end is
-// read as far as possible; then a *[Truncated] is yielded. A line that cannot
-// be understood ends the reading with a *[SyntaxError], another version of the
-// format with a *[VersionError]. An error is the last thing that is yielded.
-func Read(r io.Reader) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		rd := newReader(r)
-		for {
-			m, err := rd.next()
-			if errors.Is(err, io.EOF) || !yield(m, err) || err != nil {
-				return
-			}
-		}
-	}
-}
 
 // reader reads one message after the other.
 type reader struct {
@@ -37,7 +20,10 @@ func newReader(r io.Reader) *reader {
 	return &reader{lines: lines{r: bufio.NewReaderSize(r, 64<<10)}}
 }
 
-// next returns the next message; io.EOF after the last one of a whole record.
+// next returns the next message; io.EOF after the last one of a whole record,
+// and a *[Truncated] where a record stops before its end. A line that cannot be
+// understood is a *[SyntaxError], another version of the format a
+// *[VersionError].
 func (r *reader) next() (Message, error) {
 	b, whole, err := r.lines.next()
 	if errors.Is(err, io.EOF) {
