@@ -6,6 +6,7 @@ import (
 	"cmreach/scanner/lab"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ func (p *program) demo(args []string) (int, error) {
 	}
 	d := &demonstration{program: p, dir: *dir, quiet: *quiet, verbose: *verbose}
 	if !*loopback {
-		inside, exit, err := lab.Enter(p.ctx)
+		inside, exit, err := lab.Enter(context.WithoutCancel(p.ctx)) // it hands signals on itself; cancelled too, the other process would get two
 		switch {
 		case err == nil && !inside:
 			return exit, nil // the second process did it all

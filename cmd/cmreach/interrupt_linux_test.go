@@ -208,3 +208,36 @@ func until(t *testing.T, ctx context.Context, what string, f func() bool) {
 		}
 	}
 }
+
+// TestInterruptDemo interrupts the demonstration, which runs in a second
+// process: one signal must stay one, and leave a record with its end.
+func TestInterruptDemo(t *testing.T) {
+	needRoot(t)
+	prog := buildProgram(t)
+	cmd := prog.command(t, nil, "demo", "-q", "--dir", "demo")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(prog.dir, "demo", "run.jsonl")
+	for range 1000 {
+		if b, err := os.ReadFile(name); err == nil && bytes.Contains(b, []byte(`{"finding"`)) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit code %d: %v", code, err)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	if last := lines[len(lines)-1]; !bytes.HasPrefix(last, []byte(`{"end"`)) || !bytes.Contains(last, []byte(`"interrupted":true`)) {
+		t.Errorf("the record ends with %.120s", last)
+	}
+}
