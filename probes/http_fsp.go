@@ -16,5 +16,6 @@ Needs: TCP to the port, no rights.`, false, nil, webRole{
 		name:   "a fallback status point",
 		places: []webPlace{{path: "/SMS_FSP/"}},
 		most:   scanner.AssuranceProtocol,
+		plain:  true,
 	})
 }

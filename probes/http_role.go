@@ -21,6 +21,7 @@ type webRole struct {
 	places []webPlace        // asked in this order until one proves the role
 	most   scanner.Assurance // the most that an answer proves; zero: the role
 	either bool              // plain HTTP or TLS, as the service is set up
+	plain  bool              // never TLS
 	kernel string            // what a 404 of HTTP.sys itself says; empty: nothing
 }
 
@@ -172,7 +173,7 @@ func (role webRole) judge(h *httpClient, place webPlace, a httpAnswer) scanner.R
 		switch {
 		case a.wanted:
 			note = "a client certificate is wanted"
-		case !h.secure:
+		case !h.secure && !role.plain:
 			note = "it is forbidden over plain HTTP: the server may want HTTPS"
 		}
 	case a.status >= 500:

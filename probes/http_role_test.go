@@ -114,6 +114,8 @@ func plainRoleCases() []roleCase {
 		{"http-peer", "wants credentials", map[string]string{peerDir: windowsAuth}, "", roleProven},
 		{"http-peer", "HTTP.sys has nothing there", map[string]string{"*": kernel404}, "answer", detailed(reached, "answer=HTTP.sys listens on the port; a peer cache source was not recognized")},
 		{"http-peer", "HTTP.sys by way of a proxy", map[string]string{"*": answer("404 Not Found", "Server: Microsoft-HTTPAPI/2.0\r\nVia: 1.1 p\r\n", "")}, "answer", detailed(isForeign, "answer=a web server without a peer cache source")},
+		// It is never asked over HTTPS, so there is nothing to advise.
+		{"http-fsp", "forbids", map[string]string{"/SMS_FSP/": forbidden}, "note", reached},
 		{"http-fsp", "wants credentials", map[string]string{"/SMS_FSP/": windowsAuth}, "", brief{Outcome: scanner.Spoke, Proof: scanner.AssuranceProtocol, Wants: false}},
 	}
 }
