@@ -72,6 +72,9 @@ func (v *view) origin(o *scanner.Observation) origin {
 		return originMiddlebox
 	}
 	if o.TTL == 0 {
+		if v.adjacent() {
+			return originHost
+		}
 		return originUnknown
 	}
 	compared := false
@@ -93,6 +96,23 @@ func (v *view) origin(o *scanner.Observation) origin {
 	default:
 		return originUnknown
 	}
+}
+
+// adjacent reports whether no router lies between: a packet that could pass none
+// was refused, and no packet expired at one. Not every refused port is asked
+// again with limited hops, and what holds for one holds for all of the host.
+func (v *view) adjacent() bool {
+	near := false
+	for i := range v.host.Observations {
+		switch o := &v.host.Observations[i]; {
+		case o.HopLimit == 0:
+		case o.Outcome == scanner.Expired:
+			return false
+		case o.HopLimit == 1 && o.Outcome == scanner.Refused:
+			near = true
+		}
+	}
+	return near
 }
 
 // middleboxReset reports whether o is a RST that the host did not send.
