@@ -48,6 +48,9 @@ func startPeers(t *testing.T) *peerLAN {
 	if l.dir, err = os.MkdirTemp("", "cmreach-peers-"); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(l.dir, 0o711); err != nil { // every user must find the certificate of the CA
+		t.Fatal(errors.Join(err, os.RemoveAll(l.dir)))
+	}
 	life, hold, err := os.Pipe()
 	if err != nil {
 		t.Fatal(errors.Join(err, os.RemoveAll(l.dir)))

@@ -230,6 +230,7 @@ func TestRealPeers(t *testing.T) {
 			{row: "software-distribution/dp-http", want: "wrong-service wrong-service.foreign none"},
 		}}}, doc.Findings)
 	})
+	t.Run("web roles", func(t *testing.T) { webRoles(t, lan) })
 	t.Run("another site", func(t *testing.T) {
 		doc := lan.check(t, nil, "--vantage", "client", "--only", "mp-http", "--role", "management-point=mp1.lab.test", "-4", "--site", lan.siteFile(t, "XYZ"))
 		compareReal(t, []peer{{"mp1.lab.test", []string{"198.18.0.80"}, []peerRow{

@@ -1,5 +1,6 @@
 #!/bin/bash
-# nginx as six web servers, in the place of management points.  web.sh start
+# nginx as the web servers of the site.  web.sh start
+# Those of the other roles are in roles.sh; these six are in the place of management points.
 #   mp1  80 a management point                    443 the same
 #   mp2  80 a web server that knows nothing of it 443 a management point, but the certificate has another name
 #   mp3  80 a portal that redirects everything    443 a management point, but the certificate has expired
@@ -8,6 +9,7 @@
 #   mp6  80 a management point that lists two     443 the same
 # The bodies are stand-ins, not Microsoft's.  Packages: nginx-light openssl
 . "$(dirname "$0")/lib.sh"
+. "$PEERS_BIN/roles.sh"
 D=$PEERS_DIR/web
 
 mp() { # mp NUMBER NAME TLS [DIRECTIVES [MORE]]: a server that answers as a management point, with more entries in its list
@@ -23,11 +25,11 @@ certificate() { if [ -n "$2" ]; then echo "ssl_certificate $D/ca/$1.pem; ssl_cer
 start() {
   local n
   host web 80
-  for n in 81 82 83 84 85; do number web $n; done
+  for n in $(seq 81 109); do number web $n; done
   mkdir -p "$D/tmp"
   "$PEERS_BIN/ca.sh" "$D/ca"
   {
-    echo "worker_processes 1; daemon off; pid $D/nginx.pid; error_log $D/error.log; user root; events {} http { access_log off; server_tokens off;"
+    echo "worker_processes 1; daemon off; pid $D/nginx.pid; error_log $D/error.log; user root; events { worker_connections 2048; } http { access_log off; server_tokens off; ssl_protocols TLSv1.2 TLSv1.3;"
     for n in client_body proxy fastcgi uwsgi scgi; do echo "${n}_temp_path $D/tmp/$n;"; done
     mp 80 mp1 ''
     mp 80 mp1 ssl
@@ -42,6 +44,7 @@ start() {
     local two='<MP Name="MP1" FQDN="mp1.lab.test" SiteCode="LAB"><Version>9128</Version></MP>'
     mp 85 mp6 '' '' "$two"
     mp 85 mp6 ssl '' "$two"
+    roles
     echo "}"
   } >"$D/nginx.conf"
   serve web web "nginx -c '$D/nginx.conf'"
