@@ -16,6 +16,9 @@ Needs: TCP to the port, no rights.`, false, nil, webRole{
 		name:   "a peer cache source",
 		places: []webPlace{{path: "/SCCM_BranchCache$/", own: notPage}},
 		either: true,
+		// Windows listens on a port through HTTP.sys only while an application wants
+		// it, and an application's own 404 has the header of HTTP.sys too. So the
+		// protocol was spoken; that it is another role's would be a guess.
 		kernel: "HTTP.sys listens on the port; a peer cache source was not recognized",
 	})
 }

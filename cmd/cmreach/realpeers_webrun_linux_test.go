@@ -95,6 +95,7 @@ func webRoles(t *testing.T, lan *peerLAN) {
 	})
 	t.Run("update point on 80 and 443", func(t *testing.T) { updatesOn80(t, lan, rows) })
 	t.Run("one row alone", func(t *testing.T) { oneRowAlone(t, lan) })
+	t.Run("client certificate in the handshake", func(t *testing.T) { certificateInHandshake(t, lan, rows) })
 	t.Run("HTTP.sys", func(t *testing.T) { kernelAnswers(t, lan) })
 	t.Run("peer cache", func(t *testing.T) { peerCache(t, lan) })
 	t.Run("WinRM", func(t *testing.T) { remoteManagement(t, lan) })
@@ -146,6 +147,23 @@ func updatesOn80(t *testing.T, lan *peerLAN, rows []webRow) {
 	}
 	args := append(webArgs(scanner.RoleClient, here), "--port", "sup-http=80,sup-https=443")
 	compareReal(t, webPeers(here), lan.check(t, nil, args...).Findings)
+}
+
+// certificateInHandshake checks a server that ends the handshake of TLS for want
+// of a client certificate: it was reached, and what it is remains open.
+func certificateInHandshake(t *testing.T, lan *peerLAN, rows []webRow) {
+	here := slices.DeleteFunc(startAt(rows, scanner.RoleClient), func(r webRow) bool { return !r.secure() })
+	m := webMachine{name: "strict1", number: 111, ports: securePorts, secure: said{
+		want: webReached,
+		says: []string{"asks for credentials", "a client certificate is wanted", "the server ended the connection", "certificate-names strict1.lab.test"},
+		not:  []string{faulty},
+	}}
+	args := []string{"--vantage", "client", "--when", "nap=ipsec", "--when", "updates=https"}
+	for _, r := range here {
+		name, _, _ := strings.Cut(r.id, "/")
+		args = append(args, "-p", name, "--only", r.id, "--role", string(r.to)+"=strict1.lab.test")
+	}
+	compareReal(t, []peer{m.peer(here)}, lan.checkExit(t, verdict.ExitOpen, nil, args...).Findings)
 }
 
 // oneRowAlone shows what a single row rests on when nothing else of the machine helps.

@@ -38,7 +38,7 @@ issue mp3 mp3.lab.test 20200101000000Z 20210101000000Z
 issue mp4 mp4.lab.test "$this" "$next"
 issue mp5 mp5.lab.test "$this" "$next"
 issue mp6 mp6.lab.test "$this" "$next"
-for n in dp1 sup1 hra1 cmg1 bgb1 peer2 winrm1 pki1 old1 swap1 plain1 portal1 proxy1 gate1 busy1 hangup1 login1; do
+for n in dp1 sup1 hra1 cmg1 bgb1 peer2 winrm1 pki1 old1 swap1 plain1 portal1 proxy1 gate1 busy1 hangup1 login1 strict1; do
   issue $n $n.lab.test "$this" "$next"
 done
 issue late1 late1.lab.test 20200101000000Z 20210101000000Z

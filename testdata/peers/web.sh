@@ -49,6 +49,11 @@ start() {
   } >"$D/nginx.conf"
   serve web web "nginx -c '$D/nginx.conf'"
   for n in 80 443; do answers web "$(addr4 80)" $n; done
+  # nginx ends TLS before it misses the certificate of a client; this server ends it for want of one, in TLS 1.3 and in 1.2.
+  host strict 111
+  n="openssl s_server -www -quiet -cert '$D/ca/strict1.pem' -key '$D/ca/strict1.key' -CAfile '$D/ca/ca.pem' -Verify 1 -verify_return_error"
+  serve strict strict "$n -tls1_3 -accept 443 & $n -tls1_2 -accept 8531"
+  for n in 443 8531; do answers strict "$(addr4 111)" $n; done
 }
 
 case "${1:-}" in
