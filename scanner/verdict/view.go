@@ -90,6 +90,14 @@ func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
 	return nil
 }
 
+// udpOnly reports whether the host was sent nothing but datagrams that it need
+// not answer: its silence does not show that it is down then.
+func (v *view) udpOnly() bool {
+	return v.first(func(o *scanner.Observation) bool {
+		return o.Sweep() && (o.Protocol != scanner.UDP || o.Outcome != scanner.Silent)
+	}) == nil
+}
+
 // path is the evidence that bears on one row.
 type path struct {
 	view  *view
