@@ -134,13 +134,25 @@ func newPath(v *view, row *scanner.Requirement) *path {
 			continue
 		}
 		found := port{sweep: o, talk: v.find(o.Protocol, o.Port, row.Probe)}
-		if contains(row.Extra, o.Port) {
+		switch {
+		case contains(row.Extra, o.Port):
 			p.extra = append(p.extra, found)
-		} else {
+		case !v.extraOf(row.Via, o.Port):
 			p.named = append(p.named, found)
 		}
 	}
 	return p
+}
+
+// extraOf reports whether a port was tried because a row has it beside the ones
+// that the mapper names. To the other rows of that mapper it says nothing.
+func (v *view) extraOf(via, port uint16) bool {
+	for _, row := range v.host.Rows {
+		if row.Via == via && contains(row.Extra, port) {
+			return true
+		}
+	}
+	return false
 }
 
 func contains(ports []uint16, p uint16) bool {
