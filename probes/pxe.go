@@ -40,7 +40,7 @@ DHCP server or relay that holds it.`
 func PXEDiscover() scanner.Probe {
 	k := newDHCPKey()
 	return scanner.Probe{
-		Name: "pxe-discover", Doc: pxeDiscoverDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpRelayPort},
+		Name: "pxe-discover", Doc: pxeDiscoverDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpRelayPort}, IPv4Only: true,
 		Request: k.discover, Decode: k.booted,
 	}
 }
@@ -52,7 +52,7 @@ const pxeClass = "PXEClient"
 func PXE() scanner.Probe {
 	k := newDHCPKey()
 	return scanner.Probe{
-		Name: "pxe", Doc: pxeDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpLocalPort},
+		Name: "pxe", Doc: pxeDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpLocalPort}, IPv4Only: true,
 		Request: k.boot, Decode: k.booted,
 	}
 }
