@@ -44,7 +44,7 @@ func cast(r scanner.Role) []string {
 	case scanner.RoleGlobalCatalog:
 		return []string{"dc1", "ldap1"}
 	case scanner.RoleDHCPServer:
-		return []string{"dhcp1", "dhcp2", "dhcp3", "pxe1", "old0001"}
+		return []string{"dhcp1", "dhcp2", "dhcp3", "pxe1", "ipsec1"}
 	case scanner.RolePXEServer:
 		return []string{"pxe1", "dhcp1", "dhcp2", "dhcp3"}
 	case scanner.RoleIPsecPeer:
@@ -54,17 +54,19 @@ func cast(r scanner.Role) []string {
 	}
 }
 
-// castAddrs are the addresses of a machine: two, but of those that are asked
-// for what exists in IPv4 only.
-func castAddrs(machine string) []string {
+// castAddrs are the addresses at which a machine is checked with a probe: both,
+// but for what exists in IPv4 only.
+func castAddrs(machine, probe string) []string {
 	number := map[string]string{
-		"dc1": "2", "pc0001": "30", "old0001": "31", "ssh0001": "32", "rdp0001": "33", "rdp0002": "34", "ldap1": "38",
+		"dc1": "2", "pc0001": "30", "ssh0001": "32", "rdp0001": "33", "rdp0002": "34", "ldap1": "38",
 		"ipsec1": "50", "ipsec2": "51", "ipsec3": "52", "dhcp1": "67", "dhcp2": "68", "dhcp3": "69", "pxe1": "70",
 	}[machine]
-	if slices.Contains([]string{"old0001", "dhcp1", "dhcp2", "dhcp3", "pxe1"}, machine) {
+	switch probe {
+	case "dhcp", "pxe", "pxe-discover":
 		return []string{"198.18.0." + number}
+	default:
+		return []string{"198.18.0." + number, "fd00:198::" + number}
 	}
-	return []string{"198.18.0." + number, "fd00:198::" + number}
 }
 
 // What a machine that does not play a part is found to do.
@@ -126,7 +128,7 @@ func found(machine, probe string) (peerRow, bool) {
 		return is(protocol)
 
 	case "dhcp1 dhcp", "dhcp2 dhcp", "dhcp3 dhcp":
-		return is(role, "DHCPACK", "server "+castAddrs(machine)[0], "domain lab.test")
+		return is(role, "DHCPACK", "server "+castAddrs(machine, probe)[0], "domain lab.test")
 	case "pxe1 dhcp": // hears it, and has nothing to say
 		return is(noAnswer)
 	case "pxe1 pxe":
@@ -134,7 +136,7 @@ func found(machine, probe string) (peerRow, bool) {
 	case "pxe1 pxe-discover":
 		return is(role, "DHCPOFFER", "server 198.18.0.70")
 	case "dhcp1 pxe-discover", "dhcp2 pxe-discover", "dhcp3 pxe-discover": // DHCP servers, but no boot servers
-		return is(protocol, "DHCPOFFER", "server "+castAddrs(machine)[0])
+		return is(protocol, "DHCPOFFER", "server "+castAddrs(machine, probe)[0])
 	case "pxe1 tftp":
 		return is(protocol, "error 1: ")
 
@@ -198,7 +200,7 @@ func inScene(rows []realRow) []peer {
 		for _, machine := range cast(r.to) {
 			want, _ := found(machine, r.probe)
 			want.row = r.id
-			ps = append(ps, peer{machine + ".lab.test", castAddrs(machine), []peerRow{want}})
+			ps = append(ps, peer{machine + ".lab.test", castAddrs(machine, r.probe), []peerRow{want}})
 		}
 	}
 	return ps
