@@ -107,7 +107,7 @@ func found(machine, probe string) (peerRow, bool) {
 	case "dc1 dns":
 		return is(protocol, "authoritative for lab.test.", "primary-server dc1.lab.test")
 	case "dc1 kerberos":
-		return is(identity)
+		return is(identity, "realm LAB.TEST")
 	case "dc1 rpc":
 		return is(identity, "rpc ports 49152")
 	case "dc1 rpc-bind":
@@ -123,9 +123,9 @@ func found(machine, probe string) (peerRow, bool) {
 	case "ssh0001 smb", "ssh0001 rdp":
 		return is(foreign, "SSH-2.0")
 	case "rdp0001 rdp":
-		return is(identity, "chooses", "certificate-names rdp0001.lab.test")
+		return is(identity, "chooses TLS", "certificate-names rdp0001.lab.test")
 	case "rdp0002 rdp": // no TLS, so no certificate that has a name
-		return is(protocol)
+		return is(protocol, "TCP 3389 rdp: spoken")
 
 	case "dhcp1 dhcp", "dhcp2 dhcp", "dhcp3 dhcp":
 		return is(role, "DHCPACK", "server "+castAddrs(machine, probe)[0], "domain lab.test")
