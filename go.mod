@@ -2,6 +2,10 @@ module cmreach
 
 go 1.26.0
 
+// Some certificate authorities, Samba's among them, issue negative serial
+// numbers, against RFC 5280 4.1.2.2; Windows takes them, so they are read.
+godebug x509negativeserial=1
+
 require (
 	github.com/go-ldap/ldap/v3 v3.4.15
 	github.com/goccy/go-yaml v1.19.2

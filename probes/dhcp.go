@@ -23,7 +23,7 @@ other DHCP client that holds it.`
 func DHCP() scanner.Probe {
 	k := newDHCPKey()
 	return scanner.Probe{
-		Name: "dhcp", Doc: dhcpDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpLocalPort},
+		Name: "dhcp", Doc: dhcpDoc, Protocol: scanner.UDP, UDP: scanner.UDPSocket{LocalPort: dhcpLocalPort}, IPv4Only: true,
 		Request: k.inform, Decode: k.informed,
 	}
 }

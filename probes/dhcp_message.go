@@ -17,6 +17,9 @@ import (
 // dhcpLocalPort is where servers send their answers (RFC 2131 4.1).
 const dhcpLocalPort = 68
 
+// dhcpRelayPort is where they send those for a relay (RFC 2131 4.1).
+const dhcpRelayPort = 67
+
 // dhcpKey makes hardware addresses and the transaction identifiers that prove
 // them, so that a stray or forged answer is not taken for one.
 type dhcpKey [32]byte

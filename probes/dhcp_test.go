@@ -82,6 +82,26 @@ func TestDHCPRequest(t *testing.T) {
 	}
 }
 
+// What a relay sends on has the relay's address, and no client's.
+func TestPXEDiscover(t *testing.T) {
+	p := PXEDiscover()
+	m := dhcpAsked(t, p)
+	if m.MessageType() != dhcpv4.MessageTypeDiscover || m.GatewayIPAddr.String() != "198.18.0.10" || !m.ClientIPAddr.IsUnspecified() ||
+		m.HopCount != 1 || m.ClientHWAddr[0]&3 != 2 || !strings.HasPrefix(m.ClassIdentifier(), "PXEClient:Arch:00007") {
+		t.Errorf("sends %s", m.Summary())
+	}
+	if p.UDP != (scanner.UDPSocket{LocalPort: 67}) {
+		t.Errorf("socket %+v", p.UDP)
+	}
+	offer := dhcpReply(t, m, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient")))
+	if got := p.Decode(nil, offer); got.Outcome != scanner.Spoke || got.Proof != scanner.AssuranceRole {
+		t.Errorf("%+v", got)
+	}
+	if got := PXE().Decode(nil, offer); got.Outcome != scanner.Foreign {
+		t.Errorf("taken for an answer to another run: %+v", got)
+	}
+}
+
 func TestDHCP(t *testing.T) {
 	probe := DHCP()
 	asked := dhcpAsked(t, probe)

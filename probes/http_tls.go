@@ -193,16 +193,18 @@ func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertP
 		refused = append(refused, "not valid before "+leaf.NotBefore.UTC().Format(date))
 	}
 	host = strings.TrimSuffix(host, ".")
-	if err := leaf.VerifyHostname(host); err != nil {
-		fault := fmt.Sprintf("not for the name %s", host)
-		if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
-			fault += ": it has no subject alternative name"
-		}
-		if fullName(host) {
-			refused = append(refused, fault)
-		} else {
-			others = append(others, fault)
-		}
+	named := *leaf
+	bare := len(leaf.DNSNames)+len(leaf.IPAddresses) == 0
+	if bare { // Windows reads the common name then, as RFC 6125 6.4.4 allows
+		named.DNSNames = []string{leaf.Subject.CommonName}
+	}
+	switch err := named.VerifyHostname(host); {
+	case err != nil && fullName(host):
+		refused = append(refused, fmt.Sprintf("not for the name %s", host))
+	case err != nil:
+		others = append(others, fmt.Sprintf("not for the name %s", host))
+	case bare:
+		others = append(others, "without a subject alternative name: Windows takes the common name, others may not")
 	}
 	if leaf.Issuer.String() == leaf.Subject.String() && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil {
 		return refused, append(others, "self-signed")

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"bytes"
 	"cmreach/probes/probetest"
 	"cmreach/scanner"
 	"crypto/ecdsa"
@@ -111,7 +112,8 @@ func TestHTTPSCertificates(t *testing.T) {
 		{name: "not refused for its authority", cert: other.leaf(t, nil), keys: "clients-refuse"},
 		{name: "not yet valid", cert: ca.leaf(t, func(c *x509.Certificate) { c.NotBefore = day(3) }), keys: "certificate", want: "certificate=not valid before " + day(3).UTC().Format(date)},
 		{name: "wrong name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = []string{"www.example.com"} }), keys: "certificate", names: "[www.example.com]", want: "certificate=not for the name mp1.lab.test"},
-		{name: "no alternative name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = nil }), keys: "certificate", names: "[mp1]", want: "certificate=not for the name mp1.lab.test: it has no subject alternative name"},
+		{name: "no alternative name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames = nil }), keys: "certificate", names: "[mp1]", want: "certificate=not for the name mp1.lab.test"},
+		{name: "the common name is the name", cert: ca.leaf(t, func(c *x509.Certificate) { c.DNSNames, c.Subject.CommonName = nil, "mp1.LAB.test" }), keys: "certificate", names: "[mp1.LAB.test]", want: "certificate=without a subject alternative name: Windows takes the common name, others may not"},
 		{name: "self-signed", cert: selfSigned(), keys: "certificate", want: "certificate=self-signed"},
 		{name: "unknown authority", cert: other.leaf(t, nil), keys: "certificate", want: "certificate=this machine does not trust its issuer (clients may)"},
 		{name: "for clients only", cert: ca.leaf(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), keys: "certificate", want: "certificate=not for server authentication"},
@@ -240,5 +242,20 @@ func TestShortNameIsNotRefused(t *testing.T) {
 		if (got.Details != "") != refused {
 			t.Errorf("%s: %q", host, got.Details)
 		}
+	}
+}
+
+// A certificate with a negative serial number is read, as Windows reads it:
+// the authority that every Samba makes for itself issues such (see go.mod).
+func TestNegativeSerialNumber(t *testing.T) {
+	ca := newAuthority(t)
+	leaf := ca.leaf(t, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(0x7fffffffffffff01) })
+	was, negative := []byte{2, 8, 0x7f, 0xff, 0xff}, []byte{2, 8, 0x8f, 0xff, 0xff}
+	if n := bytes.Count(leaf.Certificate[0], was); n != 1 {
+		t.Fatalf("%d serial numbers", n)
+	}
+	c, err := x509.ParseCertificate(bytes.Replace(leaf.Certificate[0], was, negative, 1))
+	if err != nil || c.SerialNumber.Sign() >= 0 {
+		t.Errorf("%v, %v", c, err)
 	}
 }

@@ -36,6 +36,7 @@ func All() []scanner.Probe {
 		RDP(),
 		DHCP(),
 		PXE(),
+		PXEDiscover(),
 		TFTP(),
 	}
 }

@@ -42,6 +42,6 @@ func Probes() []string {
 		"http-dp", "https-dp", "http-sup", "https-sup", "http-hra", "https-hra", "https-cmg",
 		"http-notify", "https-notify", "http-peer", "winrm", "sql",
 		"ldap", "ldaps", "gc", "gcs", "cldap", "dns", "kerberos",
-		"dhcp", "pxe", "tftp", "ike", "ike-natt", "rdp",
+		"dhcp", "pxe", "pxe-discover", "tftp", "ike", "ike-natt", "rdp",
 	}
 }

@@ -119,6 +119,7 @@ func (e *engine) finish(t *task, o Observation) {
 	}
 	t.keys = nil
 	t.done = true
+	e.passOn(t)
 	t.silent = o.Outcome == Silent && t.trace == nil
 	t.observe(o)
 	h := t.host

@@ -79,11 +79,23 @@ func lookup(ctx context.Context, c Config, t Target) []*Host {
 		}
 		return []*Host{{Name: t.Name, Rows: t.Rows, Observations: []Observation{o}}}
 	}
-	hosts := make([]*Host, len(addrs))
-	for i, a := range addrs {
-		hosts[i] = &Host{Name: t.Name, Addr: a, Rows: t.Rows, Tags: t.Tags}
+	hosts := make([]*Host, 0, len(addrs))
+	for _, a := range addrs {
+		rows := t.Rows
+		if a.Is6() && addrs[0].Is4() { // those come first
+			if rows = withIPv6(c, rows); len(rows) == 0 {
+				continue
+			}
+		}
+		hosts = append(hosts, &Host{Name: t.Name, Addr: a, Rows: rows, Tags: t.Tags})
 	}
 	return hosts
+}
+
+// withIPv6 leaves out the rows that are proven in IPv4 only: of a machine that
+// has both, the IPv6 address is not where such a service could be missed.
+func withIPv6(c Config, rows []*Requirement) []*Requirement {
+	return slices.DeleteFunc(slices.Clone(rows), func(r *Requirement) bool { return c.Probes[r.Probe].IPv4Only })
 }
 
 // notFound reports whether the look-up proved that there is no address. All

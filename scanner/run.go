@@ -60,19 +60,21 @@ type engine struct {
 	results chan talked
 	failed  chan error
 
-	lanes    lanes
-	flight   map[uint64]*task // by the key of each shot that may still be answered
-	due      deadlines
-	jobs     []*hostRun // hosts with conversations to hold, in order
-	talking  int
-	trouble  time.Time // when this machine last failed to send for want of something
-	hold     time.Time // before this the sweeper is not offered shots
-	key      uint64
-	traces   map[traceKey]int
-	running  int // hosts in flight
-	finished int
-	outbox   []Event
-	helpers  sync.WaitGroup
+	lanes   lanes
+	flight  map[uint64]*task // by the key of each shot that may still be answered
+	due     deadlines
+	jobs    []*hostRun // hosts with conversations to hold, in order
+	talking int
+	trouble time.Time // when this machine last failed to send for want of something
+	hold    time.Time // before this the sweeper is not offered shots
+	key     uint64
+	traces  map[traceKey]int
+	// exchanges are the tasks that take turns, the one under way first.
+	exchanges map[exchange][]*task
+	running   int // hosts in flight
+	finished  int
+	outbox    []Event
+	helpers   sync.WaitGroup
 }
 
 func newEngine(ctx context.Context, cfg Config) *engine {
@@ -80,7 +82,7 @@ func newEngine(ctx context.Context, cfg Config) *engine {
 		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate),
 		hosts: make(chan *Host, burst), replies: make(chan []Reply, 64), results: make(chan talked),
 		failed: make(chan error, 1),
-		flight: map[uint64]*task{}, traces: map[traceKey]int{},
+		flight: map[uint64]*task{}, traces: map[traceKey]int{}, exchanges: map[exchange][]*task{},
 	}
 }
 
@@ -242,6 +244,9 @@ func (e *engine) transmit(now time.Time) time.Duration {
 	tasks = slices.DeleteFunc(tasks, func(t *task) bool {
 		if !e.fillDatagram(t) {
 			e.finish(t, Observation{Outcome: LocalError, Err: "there is no question of this protocol to such an address"})
+			return true
+		}
+		if e.mustWait(t) {
 			return true
 		}
 		shots = append(shots, e.shot(t))

@@ -3,8 +3,10 @@ package scanner
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,6 +339,40 @@ func TestNames(t *testing.T) {
 	hosts, _, _ = collect(t, f.config(), byName("pc1"))
 	if len(hosts) != 1 || hosts[0].Observations[0].Outcome != LocalError {
 		t.Fatalf("a name service that fails proves nothing: %+v", hosts[0].Observations)
+	}
+}
+
+// What exists in IPv4 only is asked for at the IPv4 address of a host that has
+// one; where there is none, it is said that it cannot be asked for.
+func TestIPv4Only(t *testing.T) {
+	f := newFakeNet(answers(time.Millisecond))
+	six := netip.MustParseAddr("fd00:198::1")
+	f.names = map[string][]netip.Addr{"dhcp1": {six, addr(1)}, "dhcp6": {six}}
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{"dhcp": {Name: "dhcp", Protocol: UDP, IPv4Only: true, Request: func(a Ask) []byte {
+		if a.To.Addr().Is4() {
+			return []byte("?")
+		}
+		return nil
+	}}}
+	dhcp := &Requirement{ID: "nap/dhcp", Protocol: UDP, Port: 67, Probe: "dhcp"}
+	for _, c := range []struct {
+		name string
+		rows []*Requirement
+		want map[netip.Addr]int // rows that are judged
+	}{
+		{"dhcp1", []*Requirement{rowICMP, dhcp}, map[netip.Addr]int{addr(1): 2, six: 1}},
+		{"dhcp1", []*Requirement{dhcp}, map[netip.Addr]int{addr(1): 1}},
+		{"dhcp6", []*Requirement{dhcp}, map[netip.Addr]int{six: 1}},
+	} {
+		hosts, _, _ := collect(t, cfg, slices.Values([]Target{{Name: c.name, Rows: c.rows}}))
+		got := map[netip.Addr]int{}
+		for _, h := range hosts {
+			got[h.Addr] = len(h.Rows)
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }
 

@@ -91,6 +91,9 @@ type Probe struct {
 	// Decode says what the answer to a request was.
 	Decode func(request, answer []byte) Result
 	UDP    UDPSocket
+	// IPv4Only says that there is no such service in IPv6 (DHCPv4): a host that
+	// has addresses of both is asked at those of IPv4.
+	IPv4Only bool
 }
 
 // Ask is what a datagram is made for.

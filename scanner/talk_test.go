@@ -3,6 +3,7 @@ package scanner
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -265,5 +266,44 @@ func TestTwoQuestionsToOnePort(t *testing.T) {
 	want := map[string]Outcome{"dhcp/": Answered, "/dhcp": Spoke, "pxe/": Silent}
 	if !maps.Equal(seen, want) {
 		t.Errorf("%v, want %v", seen, want)
+	}
+}
+
+// What answers two questions from one port of ours cannot be told apart: the
+// second is asked when the first has its answer, of two names of one address too.
+func TestOnePortOfOursHasOneQuestionAtATime(t *testing.T) {
+	var answered time.Time // in the bubble's time: nothing here waits for real
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		if time.Now().Before(answered) {
+			t.Errorf("%s is asked while another waits for its answer", s.Payload)
+		}
+		answered = time.Now().Add(time.Millisecond)
+		return Reply{Outcome: Answered, Payload: s.Payload}, time.Millisecond, true
+	})
+	cfg := f.config()
+	cfg.Probes = map[string]Probe{}
+	for _, name := range []string{"dhcp", "pxe", "third"} {
+		cfg.Probes[name] = Probe{
+			Name: name, Protocol: UDP, UDP: UDPSocket{LocalPort: 68}, Request: func(Ask) []byte { return []byte(name) },
+			Decode: func(_, b []byte) Result { return Result{Outcome: Spoke, Err: string(b)} },
+		}
+	}
+	row := func(probe string) *Requirement {
+		return &Requirement{ID: "x/" + probe, Protocol: UDP, Port: 67, Probe: probe}
+	}
+	hosts, _, _ := collect(t, cfg, slices.Values([]Target{
+		{Name: "one", Addr: addr(1), Rows: []*Requirement{row("dhcp"), row("pxe")}},
+		{Name: "another", Addr: addr(1), Rows: []*Requirement{row("third")}},
+	}))
+	spoken := 0
+	for _, h := range hosts {
+		for _, r := range h.Rows {
+			if o := only(t, h, UDP, 67, r.Probe); o.Outcome == Spoke && o.Err == r.Probe {
+				spoken++
+			}
+		}
+	}
+	if len(hosts) != 2 || spoken != 3 {
+		t.Errorf("%d hosts, %d of 3 questions answered", len(hosts), spoken)
 	}
 }

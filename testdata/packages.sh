@@ -8,6 +8,8 @@ packages=(
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules
   winbind samba-common-bin ldb-tools nginx-light nftables iproute2 iputils-ping
   openssl libxml2-utils procps util-linux python3-minimal
+  slapd strongswan-charon strongswan-swanctl isc-dhcp-server kea-dhcp4-server
+  dnsmasq-base xrdp
 )
 
 missing=()

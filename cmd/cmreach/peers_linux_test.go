@@ -39,6 +39,7 @@ func needPrograms(t *testing.T, names ...string) {
 func startPeers(t *testing.T) *peerLAN {
 	t.Helper()
 	needPrograms(t, "bash", "ip", "unshare", "setpriv", "openssl", "smbd", "/usr/libexec/samba/samba-dcerpcd", "samba", "samba-tool", "nginx")
+	needPrograms(t, servicePrograms()...)
 	scripts, err := filepath.Abs("../../testdata/peers")
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +75,7 @@ func startPeers(t *testing.T) *peerLAN {
 		{"web.sh", "start"},
 		{"lan.sh", "host", "ssh0001", "32"},
 	}
+	steps = append(steps, serviceSteps()...)
 	started := make(chan error)
 	for _, s := range steps {
 		go func() { started <- l.script(t.Context(), s...) }()

@@ -221,6 +221,7 @@ func TestRealPeers(t *testing.T) {
 		}
 		compareReal(t, ps, lan.checkExit(t, verdict.ExitOpen, nil, args...).Findings)
 	})
+	t.Run("services", lan.checkServices)
 	t.Run("roles on a web server", func(t *testing.T) {
 		doc := lan.check(t, nil, "-p", "sup,software-distribution,gpo", "--vantage", "client", "-4",
 			"--only", "sup/sup-http,software-distribution/dp-http", "--port", "sup-http=80,sup-https=443",

@@ -47,6 +47,8 @@ func row(t *testing.T, id string, vantage scanner.Role) *scanner.Requirement {
 		r.Protocol, r.Port, r.Probe, r.Need = scanner.UDP, 135, "rpc-udp", scanner.Informational
 	case "rpc-dynamic":
 		r.Via, r.ViaProbe, r.Probe, r.Extra = 135, "rpc", "rpc-bind", []uint16{24158}
+	case "rpc-dynamic-only":
+		r.Via, r.ViaProbe, r.Probe = 135, "rpc", "rpc-bind"
 	case "program":
 		r.Protocol, r.Title = scanner.Manual, "statview.exe"
 	case "control-tcp":

@@ -209,9 +209,9 @@ var silenceRules = []Rule{
 	},
 	{
 		Reason: "inconclusive.udp-silent", State: Inconclusive,
-		Doc: "No answer came to a datagram. That decides nothing: the service need not answer.",
+		Doc: "No answer came to a datagram. That decides nothing, not even that the host is down when nothing but datagrams was sent: the service need not answer.",
 		when: func(p *path) bool {
-			return swept(scanner.Silent)(p) && p.row.Protocol == scanner.UDP && p.view.answered
+			return swept(scanner.Silent)(p) && p.row.Protocol == scanner.UDP && (p.view.answered || p.view.udpOnly())
 		},
 		say: func(p *path) string {
 			return fmt.Sprintf("no answer from %s, which decides nothing: UDP services need not answer", p.what())

@@ -90,6 +90,14 @@ func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
 	return nil
 }
 
+// udpOnly reports whether the host was sent nothing but datagrams that it need
+// not answer: its silence does not show that it is down then.
+func (v *view) udpOnly() bool {
+	return v.first(func(o *scanner.Observation) bool {
+		return o.Sweep() && (o.Protocol != scanner.UDP || o.Outcome != scanner.Silent)
+	}) == nil
+}
+
 // path is the evidence that bears on one row.
 type path struct {
 	view  *view
@@ -126,13 +134,25 @@ func newPath(v *view, row *scanner.Requirement) *path {
 			continue
 		}
 		found := port{sweep: o, talk: v.find(o.Protocol, o.Port, row.Probe)}
-		if contains(row.Extra, o.Port) {
+		switch {
+		case contains(row.Extra, o.Port):
 			p.extra = append(p.extra, found)
-		} else {
+		case !v.extraOf(row.Via, o.Port):
 			p.named = append(p.named, found)
 		}
 	}
 	return p
+}
+
+// extraOf reports whether a port was tried because a row has it beside the ones
+// that the mapper names. To the other rows of that mapper it says nothing.
+func (v *view) extraOf(via, port uint16) bool {
+	for _, row := range v.host.Rows {
+		if row.Via == via && contains(row.Extra, port) {
+			return true
+		}
+	}
+	return false
 }
 
 func contains(ports []uint16, p uint16) bool {

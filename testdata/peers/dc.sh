@@ -1,6 +1,6 @@
 #!/bin/bash
 # Samba as the domain controller of LAB.TEST, with DNS.  dc.sh start
-# Packages: samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind
+# Packages: samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind iproute2
 . "$(dirname "$0")/lib.sh"
 D=$PEERS_DIR/dc
 IP=$(addr4 2)
@@ -32,7 +32,8 @@ start() {
   provision
   serve dc dc1 "samba --foreground --no-process-group -s '$D/smb.conf' --model=prefork --debuglevel=1"
   local p
-  for p in 135 445 53 88 389 3268; do answers dc "$IP" $p; done
+  for p in 135 445 53 88 389 636 3268 3269; do answers dc "$IP" $p; done
+  binds dc 53 389
 }
 
 case "${1:-}" in

@@ -69,3 +69,25 @@ answers() {
   tail -n 20 "$PEERS_DIR/$1"*.log >&2
   return 1
 }
+
+# binds HOST PORT...: waits until a host's server has bound UDP ports, for at
+# most a minute, and not once the server has ended.
+binds() {
+  local name=$1 port i; shift
+  for port; do
+    for i in $(seq 600); do
+      if [ -n "$(inside "$name" ss -Hlun "sport = :$port")" ]; then continue 2; fi
+      kill -0 "$(cat "$PEERS_DIR/$name.pid")" 2>/dev/null || break
+      sleep 0.1
+    done
+    echo "$name: UDP port $port was not bound" >&2
+    tail -n 20 "$PEERS_DIR/$name"*.log >&2
+    return 1
+  done
+}
+
+# certificate FILE NAME: FILE.pem and FILE.key for a name, signed by itself.
+certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.pem" -days 30 \
+    -subj "/CN=$2" -addext "subjectAltName=DNS:$2" 2>"$1.log" || { cat "$1.log" >&2; return 1; }
+}
