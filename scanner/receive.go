@@ -259,7 +259,7 @@ func (e *engine) step(h *hostRun, tr *trace, s suspect, hop uint8) {
 func observe(r Result) Observation {
 	o := Observation{
 		Outcome: r.Outcome, Err: r.Err, Proof: r.Proof, NeedsCredentials: r.NeedsCredentials,
-		Identity: r.Identity, Details: slices.Clone(r.Details),
+		Identity: r.Identity, FarEnd: r.FarEnd, Details: slices.Clone(r.Details),
 	}
 	if r.Reply.Outcome != OutcomeUnknown {
 		o.From, o.TTL, o.ICMP = r.Reply.From, r.Reply.TTL, r.Reply.ICMP

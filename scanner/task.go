@@ -67,7 +67,15 @@ func newHostRun(h *Host) *hostRun {
 			r.add(TCP, row.Via, 0, row.ViaProbe)
 			continue
 		}
-		r.add(row.Protocol, row.Port, 0, row.Probe)
+		if row.Protocol != UDP || row.Probe != "" || row.FarEnd == "" { // a datagram that means nothing proves nothing
+			r.add(row.Protocol, row.Port, 0, row.Probe)
+		}
+		if row.FarEnd != "" {
+			r.add(row.Protocol, row.Port, 0, row.FarEnd)
+		}
+		if row.Control != 0 {
+			r.add(TCP, row.Control, 0, row.ControlProbe)
+		}
 	}
 	return r
 }

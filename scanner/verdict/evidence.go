@@ -17,6 +17,10 @@ func (p *path) evidence() []string {
 	}
 	add(p.sweep)
 	add(p.talk)
+	if p.farSweep != p.sweep {
+		add(p.farSweep)
+	}
+	add(p.farTalk)
 	for _, n := range p.allPorts() {
 		add(n.sweep)
 		add(n.talk)
@@ -64,6 +68,9 @@ func (v *view) describe(o *scanner.Observation) string {
 	}
 	for _, d := range o.Details {
 		fmt.Fprintf(&b, "; %s %s", d.Key, d.Value)
+	}
+	if o.FarEnd != nil {
+		b.WriteString("; " + held(o.FarEnd))
 	}
 	return b.String()
 }

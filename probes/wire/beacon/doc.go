@@ -9,8 +9,8 @@
 //	 9  1  protocol that carries it: 6 TCP, 17 UDP (IANA protocol numbers)
 //	10  2  port of the asked machine that it is for
 //	12 16  nonce, random, chosen by the asker
-//	28  4  answer: seconds since the asked machine began to listen
-//	32  4  answer: seconds until it ends
+//	28  4  answer: milliseconds since the asked machine began to listen
+//	32  4  answer: milliseconds until it ends
 //	36  1  answer: number of ports that it holds at the asked address
 //	37 120 answer: these ports, three bytes each: protocol and port
 //	157 16 the first half of the HMAC-SHA256 (RFC 2104) of all before it

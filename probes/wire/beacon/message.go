@@ -13,8 +13,10 @@ const Size = macAt + macLen
 // MaxPorts is how many ports an answer can name.
 const MaxPorts = 40
 
+// Magic begins every message.
+const Magic = "cmreach1"
+
 const (
-	magic     = "cmreach1"
 	kindAt    = 8
 	protoAt   = 9
 	portAt    = 10
@@ -52,8 +54,8 @@ type Nonce [nonceLen]byte
 
 // Status is what the asked machine says of itself.
 type Status struct {
-	Since uint32 // seconds since it began to listen
-	Until uint32 // seconds until it ends
+	Since uint32 // milliseconds since it began to listen
+	Until uint32 // milliseconds until it ends
 	Ports []Port // that it holds at the address that was asked, at most MaxPorts
 }
 
@@ -69,7 +71,7 @@ var (
 // Question makes a new question for a port.
 func (k Key) Question(p Port) []byte {
 	b := make([]byte, Size)
-	copy(b, magic)
+	copy(b, Magic)
 	b[kindAt], b[protoAt] = question, byte(p.Protocol)
 	binary.BigEndian.PutUint16(b[portAt:], p.Number)
 	_, _ = rand.Read(b[nonceAt:sinceAt]) // never fails (crypto/rand)
@@ -131,7 +133,7 @@ func (k Key) ReadAnswer(asked, b []byte) (Status, error) {
 // read checks the form and the signature.
 func (k Key) read(b []byte) error {
 	switch {
-	case len(b) != Size || string(b[:kindAt]) != magic:
+	case len(b) != Size || string(b[:kindAt]) != Magic:
 		return ErrNotBeacon
 	case !k.Valid() || !hmac.Equal(b[macAt:], k.sum(b[:macAt])):
 		return ErrSignature
