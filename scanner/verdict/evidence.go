@@ -17,8 +17,10 @@ func (p *path) evidence() []string {
 	}
 	add(p.sweep)
 	add(p.talk)
-	if p.farSweep != p.sweep {
-		add(p.farSweep)
+	if p.farSweep != nil && p.farSweep != p.sweep {
+		asked := *p.farSweep
+		asked.Probe = asked.Asked // tells it from the service's own question
+		add(&asked)
 	}
 	add(p.farTalk)
 	for _, n := range p.allPorts() {

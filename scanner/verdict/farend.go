@@ -84,8 +84,8 @@ var farEndRules = []Rule{
 		Doc: "The port was refused in the name of the host, although \"cmreach listen\" there held it at that time and said so on another one: a firewall on the way or on the host refuses it.",
 		when: func(p *path) bool {
 			o := p.farSweep
-			return farSwept(p, scanner.Refused, scanner.Rejected) && !p.service() && p.held() &&
-				!p.view.middleboxReset(o) && !(p.view.filtered(o) && o.From != p.view.host.Addr)
+			another := p.view.middleboxReset(o) || p.view.filtered(o) && o.From != p.view.host.Addr
+			return farSwept(p, scanner.Refused, scanner.Rejected) && !p.service() && p.held() && !another
 		},
 		say: func(p *path) string {
 			return fmt.Sprintf("%s is refused, although cmreach listen on the host holds the port: a firewall refuses it", p.what())
