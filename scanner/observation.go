@@ -86,16 +86,19 @@ type FarEnd struct {
 	Until time.Time `json:"until"`
 	UDP   []uint16  `json:"udp,omitempty"`
 	TCP   []uint16  `json:"tcp,omitempty"`
+	// Again says that it was asked once more, after everything else of the
+	// host: what it holds, it held all that time from Since on.
+	Again bool `json:"again,omitempty"`
 }
 
-// Holds reports whether the port was held when a packet was sent to it, and for
-// a while after that.
-func (f FarEnd) Holds(proto Protocol, port uint16, sent time.Time, after time.Duration) bool {
+// Held reports whether the listener held the port from the time at which the
+// first packet was sent to it until the last was given up.
+func (f FarEnd) Held(proto Protocol, port uint16, first time.Time) bool {
 	ports := f.TCP
 	if proto == UDP {
 		ports = f.UDP
 	}
-	return slices.Contains(ports, port) && !sent.Before(f.Since) && !sent.Add(after).After(f.Until)
+	return f.Again && slices.Contains(ports, port) && !first.IsZero() && !first.Before(f.Since)
 }
 
 // IsZero reports whether nothing is known of the peer.

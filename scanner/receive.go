@@ -56,7 +56,7 @@ func (e *engine) troubled(t *task) bool {
 
 // answered ends a task.
 func (e *engine) answered(t *task, r Reply) {
-	if r.Outcome == Answered && t.trace == nil {
+	if r.Outcome == Answered && t.trace == nil && !t.again {
 		e.stats.Answered++
 		e.stats.Tries += t.tries
 	}
@@ -108,6 +108,9 @@ func (e *engine) decode(t *task, r Reply) {
 		o := observe(res)
 		o.Protocol, o.Port, o.Via, o.Probe = UDP, t.port, t.via, name
 		o.Sent, o.Tries, o.From = t.last, t.tries, r.From
+		if t.again && !o.confirm() {
+			continue
+		}
 		t.host.Observations = append(t.host.Observations, o)
 	}
 }
@@ -119,10 +122,14 @@ func (e *engine) finish(t *task, o Observation) {
 	}
 	t.keys = nil
 	t.done = true
-	t.silent = o.Outcome == Silent && t.trace == nil
-	t.observe(o)
 	h := t.host
 	h.open--
+	if t.again {
+		e.settle(h)
+		return
+	}
+	t.silent = o.Outcome == Silent && t.trace == nil
+	t.observe(o)
 	if t.trace != nil {
 		e.revive(t, o)
 		if hop := t.trace.next(t.hop, o.Outcome); hop != 0 {
@@ -201,6 +208,12 @@ func (e *engine) settle(h *hostRun) {
 	if !h.late {
 		h.late = true
 		if e.askLate(h) {
+			return
+		}
+	}
+	if !h.sure {
+		h.sure = true
+		if e.confirm(h) {
 			return
 		}
 	}

@@ -23,6 +23,9 @@ func (p *path) evidence() []string {
 		add(&asked)
 	}
 	add(p.farTalk)
+	if p.farTalk == nil {
+		add(p.holder())
+	}
 	for _, n := range p.allPorts() {
 		add(n.sweep)
 		add(n.talk)

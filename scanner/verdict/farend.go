@@ -4,17 +4,12 @@ import (
 	"cmreach/scanner"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // "cmreach listen" on the target holds ports in place of services. Its answer
 // proves the way to the port that it came from; and because each answer names
-// all ports that it holds, silence of another of them is a firewall's.
-
-// farEndSpan is how long a port must have been held after the first packet to
-// it, for its silence to count: so long it is asked with the usual settings,
-// and longer.
-const farEndSpan = 15 * time.Second
+// all ports that it holds, silence of another of them is a firewall's. The
+// engine asks it once more after everything else, because it may have been ended.
 
 // askFarEnd finds what the listener's question met on the row's port.
 func (p *path) askFarEnd() {
@@ -38,18 +33,20 @@ func (p *path) askFarEnd() {
 // more than the listener.
 func (p *path) service() bool { return talked(scanner.Spoke, scanner.Foreign, scanner.Garbled)(p) }
 
-// held reports whether the listener says that it held the row's port while the
-// packets met the outcome.
-func (p *path) held() bool {
+// holder is the answer in which the listener says that it held the row's port
+// while the packets met their outcome; nil: there is none.
+func (p *path) holder() *scanner.Observation {
 	o := p.farSweep
-	if o == nil || o.Sent.IsZero() {
-		return false
+	if o == nil {
+		return nil
 	}
 	return p.view.first(func(said *scanner.Observation) bool {
 		return said.FarEnd != nil && said.Outcome == scanner.Spoke &&
-			said.FarEnd.Holds(p.row.Protocol, p.row.Port, o.Sent, farEndSpan)
-	}) != nil
+			said.FarEnd.Held(p.row.Protocol, p.row.Port, o.Sent)
+	})
 }
+
+func (p *path) held() bool { return p.holder() != nil }
 
 // listens reports whether the listener answered anywhere on the host.
 func (v *view) listens() bool {
@@ -122,5 +119,9 @@ func held(f *scanner.FarEnd) string {
 		}
 		return " " + name + " " + strings.Join(parts, ", ")
 	}
-	return "it holds" + list("UDP", f.UDP) + list("TCP", f.TCP)
+	again := ""
+	if f.Again {
+		again = "asked once more at the end, "
+	}
+	return again + "it holds" + list("UDP", f.UDP) + list("TCP", f.TCP)
 }

@@ -143,8 +143,8 @@ func set(t *testing.T, o *scanner.Observation, key, value string) {
 		o.Err = value
 	case "sent": // seconds after began
 		o.Sent = began.Add(time.Duration(number[int](t, value)) * time.Second)
-	case "holds": // from began on, for a minute: "udp/9,tcp/2701"
-		o.FarEnd = &scanner.FarEnd{Since: began, Until: began.Add(time.Minute)}
+	case "holds", "held": // from began on, said before or after everything else: "udp/9,tcp/2701"
+		o.FarEnd = &scanner.FarEnd{Since: began, Until: began.Add(time.Minute), Again: key == "held"}
 		for _, p := range strings.Split(value, ",") {
 			proto, port, _ := strings.Cut(p, "/")
 			if proto == "udp" {
