@@ -101,7 +101,7 @@ func (p *program) newKey(name string) error {
 	if err != nil {
 		return usage(fmt.Errorf("--new-key: cannot write %s: %w: choose another place", name, reason(err)))
 	}
-	return p.print(fmt.Sprintf(`a new key is in %[1]s; nobody but you may read it. Copy it to the other end by a way that you trust, then run
+	return p.print(fmt.Sprintf(`a new key is in %[1]s. Whoever can read it can ask the listener: copy it to the other end by a way that you trust, then run
   there:  cmreach listen --key-file %[1]s
   here:   cmreach check -p wake-up-proxy --vantage client --far-end-key-file %[1]s HOST
 `, name))

@@ -70,10 +70,10 @@ var farEndRules = []Rule{
 	},
 	{
 		Reason: "blocked.far-end", State: Blocked,
-		Doc:  "Nothing came back, however often it was asked, although \"cmreach listen\" on the host held the port at that time and said so on another one: a firewall on the way or on the host swallows it.",
+		Doc:  "Nothing came back, however often it was asked, although \"cmreach listen\" on the host held the port at that time and said so on another one: a firewall on the way or on the host swallows it. Windows Firewall may admit the service's program and not cmreach: admit that too, to tell the two apart.",
 		when: func(p *path) bool { return farSwept(p, scanner.Silent) && !p.service() && p.held() },
 		say: func(p *path) string {
-			return fmt.Sprintf("%s is swallowed: %d tries without an answer, although cmreach listen on the host holds the port", p.what(), p.farSweep.Tries)
+			return fmt.Sprintf("%s is swallowed: %d tries without an answer, although cmreach listen on the host holds the port: by a firewall on the way, or by the host's own, which may not admit cmreach", p.what(), p.farSweep.Tries)
 		},
 	},
 	{
