@@ -37,7 +37,7 @@ type listenFlags struct {
 }
 
 func (f *listenFlags) register(fs *pflag.FlagSet) {
-	fs.StringSliceVarP(&f.profiles, "profile", "p", []string{"wake-up-proxy", "pxe", "remote-control", "client-notification"}, "hold the ports of these `PROFILE`s to which no service need answer: all UDP ones, and TCP ones without a conversation of their own")
+	fs.StringSliceVarP(&f.profiles, "profile", "p", nil, "hold the ports of these `PROFILE`s to which no service need answer: all UDP ones, and TCP ones without a conversation of their own (default: wake-up-proxy, pxe, remote-control and client-notification)")
 	fs.StringVarP(&f.site, "site", "s", "", "site `FILE`, for its ports")
 	fs.StringArrayVar(&f.ports, "port", nil, "another port of a profile: `NAME=PORT`, such as wol=7")
 	fs.StringSliceVar(&f.udp, "udp", nil, "hold these UDP `PORT`s, in place of those of the profiles unless -p is given")
@@ -155,6 +155,9 @@ func (f *listenFlags) held(given func(string) bool) ([]beacon.Port, error) {
 		if p := (beacon.Port{Protocol: proto, Number: n}); !slices.Contains(out, p) {
 			out = append(out, p)
 		}
+	}
+	if !given("profile") {
+		f.profiles = []string{"wake-up-proxy", "pxe", "remote-control", "client-notification"}
 	}
 	if given("profile") || !given("udp") && !given("tcp") {
 		rows, err := f.ofProfiles()
