@@ -21,6 +21,7 @@ type Options struct {
 	When     []string // SETTING=VALUE
 	Vantage  string   // empty: site-server
 	Family   Family
+	FarEnd   *FarEnd // nil: no listener is asked
 }
 
 // Plan says which paths to check: the rows that apply here, and the hosts that
@@ -33,6 +34,7 @@ type Plan struct {
 	Rows     []*scanner.Requirement // in the order of the profiles
 	LeftOut  []LeftOut
 
+	farEnd     *FarEnd
 	targets    *Targets
 	clientRows []*scanner.Requirement
 	servers    []server
@@ -63,7 +65,7 @@ func NewPlan(o Options) (*Plan, error) {
 	if err := m.err(); err != nil {
 		return nil, err
 	}
-	p := &Plan{Vantage: over.vantage, Family: o.Family, targets: o.Targets}
+	p := &Plan{Vantage: over.vantage, Family: o.Family, farEnd: o.FarEnd, targets: o.Targets}
 	if p.targets == nil {
 		p.targets = &Targets{}
 	}
@@ -120,6 +122,7 @@ func (p *Plan) place(profile *Profile, row Row, over overrides, excluded map[sca
 		return
 	}
 	req := over.requirement(profile, row)
+	p.farEnd.ask(req)
 	p.Rows = append(p.Rows, req)
 	if toClient {
 		p.clientRows = append(p.clientRows, req)
@@ -270,6 +273,7 @@ func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
 	type endpoint struct {
 		protocol scanner.Protocol
 		port     uint16
+		question string // of "cmreach listen", which is sent beside the service's own
 	}
 	type talk struct {
 		endpoint
@@ -280,15 +284,28 @@ func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
 		if r.Protocol == scanner.Manual {
 			continue // nothing is sent
 		}
-		e := endpoint{r.Protocol, r.Port}
+		e := endpoint{protocol: r.Protocol, port: r.Port}
 		if r.Via != 0 {
 			e.port = r.Via
 			probes[talk{e, r.ViaProbe}] = true
 			for _, extra := range r.Extra {
-				ends[endpoint{r.Protocol, extra}] = true
+				ends[endpoint{protocol: r.Protocol, port: extra}] = true
 			}
 		} else if r.Probe != "" && r.Protocol == scanner.TCP {
 			probes[talk{e, r.Probe}] = true
+		}
+		switch {
+		case r.FarEnd == "":
+		case r.Protocol == scanner.TCP:
+			probes[talk{e, r.FarEnd}] = true
+		case r.Probe == "":
+			e.question = r.FarEnd // in place of an empty datagram
+		default:
+			ends[endpoint{r.Protocol, r.Port, r.FarEnd}] = true
+		}
+		if r.Control != 0 {
+			control := endpoint{protocol: scanner.TCP, port: r.Control}
+			ends[control], probes[talk{control, r.ControlProbe}] = true, true
 		}
 		ends[e] = true
 	}

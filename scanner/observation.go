@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -37,6 +38,8 @@ type Observation struct {
 	NeedsCredentials bool `json:"needs_credentials,omitempty"`
 	// Identity is who the peer says it is.
 	Identity Identity `json:"identity,omitzero"`
+	// FarEnd is what "cmreach listen" on the peer says of itself.
+	FarEnd *FarEnd `json:"far_end,omitempty"`
 	// Details are further facts for people, in the order in which they were learned.
 	Details []Detail `json:"details,omitempty"`
 }
@@ -73,6 +76,29 @@ type Identity struct {
 	OS        string       `json:"os,omitempty"`         // "10.0.26100" from the NTLM VERSION
 	ServerID  string       `json:"server_id,omitempty"`  // SMB2 ServerGuid
 	Clock     time.Time    `json:"clock,omitzero"`       // the peer's clock when it answered
+}
+
+// FarEnd is what "cmreach listen" says of itself in its answer: since when and
+// until when it holds which ports of the address that was asked. The times are
+// by the clock of the asker.
+type FarEnd struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	UDP   []uint16  `json:"udp,omitempty"`
+	TCP   []uint16  `json:"tcp,omitempty"`
+	// Again says that it was asked once more, after everything else of the
+	// host: what it holds, it held all that time from Since on.
+	Again bool `json:"again,omitempty"`
+}
+
+// Held reports whether the listener held the port from the time at which the
+// first packet was sent to it until the last was given up.
+func (f FarEnd) Held(proto Protocol, port uint16, first time.Time) bool {
+	ports := f.TCP
+	if proto == UDP {
+		ports = f.UDP
+	}
+	return f.Again && slices.Contains(ports, port) && !first.IsZero() && !first.Before(f.Since)
 }
 
 // IsZero reports whether nothing is known of the peer.

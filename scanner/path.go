@@ -25,6 +25,14 @@ type Requirement struct {
 	// Extra are fixed ports that are tried beside the named ones (WMI's 24158).
 	Extra []uint16 `json:"extra,omitempty"`
 
+	// FarEnd is the word for the question that "cmreach listen" on the target
+	// answers in place of the service; empty: it is not asked.
+	FarEnd string `json:"far_end,omitempty"`
+	// Control is a TCP port at which the listener is asked what it holds,
+	// with the conversation ControlProbe; 0: it is not.
+	Control      uint16 `json:"control,omitempty"`
+	ControlProbe string `json:"control_probe,omitempty"`
+
 	// FromHere says that the vantage holds the role From. Otherwise what is
 	// seen from here proves the service only, and the row stays untested.
 	FromHere bool `json:"from_here"`

@@ -56,7 +56,7 @@ func (e *engine) troubled(t *task) bool {
 
 // answered ends a task.
 func (e *engine) answered(t *task, r Reply) {
-	if r.Outcome == Answered && t.trace == nil {
+	if r.Outcome == Answered && t.trace == nil && !t.again {
 		e.stats.Answered++
 		e.stats.Tries += t.tries
 	}
@@ -108,6 +108,9 @@ func (e *engine) decode(t *task, r Reply) {
 		o := observe(res)
 		o.Protocol, o.Port, o.Via, o.Probe = UDP, t.port, t.via, name
 		o.Sent, o.Tries, o.From = t.last, t.tries, r.From
+		if t.again && !o.confirm() {
+			continue
+		}
 		t.host.Observations = append(t.host.Observations, o)
 	}
 }
@@ -120,10 +123,14 @@ func (e *engine) finish(t *task, o Observation) {
 	t.keys = nil
 	t.done = true
 	e.passOn(t)
-	t.silent = o.Outcome == Silent && t.trace == nil
-	t.observe(o)
 	h := t.host
 	h.open--
+	if t.again {
+		e.settle(h)
+		return
+	}
+	t.silent = o.Outcome == Silent && t.trace == nil
+	t.observe(o)
 	if t.trace != nil {
 		e.revive(t, o)
 		if hop := t.trace.next(t.hop, o.Outcome); hop != 0 {
@@ -205,6 +212,12 @@ func (e *engine) settle(h *hostRun) {
 			return
 		}
 	}
+	if !h.sure {
+		h.sure = true
+		if e.confirm(h) {
+			return
+		}
+	}
 	if !h.traced && e.cfg.Traces >= 0 {
 		h.traced = true
 		for _, s := range suspects(h.Host, e.mayTrace) {
@@ -260,7 +273,7 @@ func (e *engine) step(h *hostRun, tr *trace, s suspect, hop uint8) {
 func observe(r Result) Observation {
 	o := Observation{
 		Outcome: r.Outcome, Err: r.Err, Proof: r.Proof, NeedsCredentials: r.NeedsCredentials,
-		Identity: r.Identity, Details: slices.Clone(r.Details),
+		Identity: r.Identity, FarEnd: r.FarEnd, Details: slices.Clone(r.Details),
 	}
 	if r.Reply.Outcome != OutcomeUnknown {
 		o.From, o.TTL, o.ICMP = r.Reply.From, r.Reply.TTL, r.Reply.ICMP

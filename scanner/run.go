@@ -321,7 +321,7 @@ func (e *engine) silent(t *task) {
 		e.lanes.push(retryLane, t)
 		return
 	}
-	if t.trace == nil {
+	if t.trace == nil && !t.again {
 		if e.stats.Silent == 0 || t.tries < e.stats.MinTries {
 			e.stats.MinTries = t.tries
 		}

@@ -121,6 +121,7 @@ type Result struct {
 	Proof            Assurance
 	NeedsCredentials bool
 	Identity         Identity
+	FarEnd           *FarEnd
 	Details          []Detail
 	Reveals          []Endpoint // in the order in which they should be tried
 }

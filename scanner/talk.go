@@ -120,6 +120,14 @@ func (e *engine) heard(t talked) {
 	if !o.From.IsValid() && o.Outcome >= Spoke {
 		o.From = h.Addr
 	}
+	if t.again {
+		if o.confirm() {
+			h.Observations = append(h.Observations, o)
+		}
+		h.open--
+		e.settle(h)
+		return
+	}
 	h.Observations = append(h.Observations, o)
 	e.follow(h, t.port, t.probe.Name, t.res.Reveals)
 	h.open--

@@ -21,6 +21,8 @@ type task struct {
 	also    []byte    // UDP: the second datagram
 	udp     UDPSocket // UDP: what the answer needs
 
+	again bool // the listener of the host is asked whether it is still there
+
 	keys  []uint64 // of all shots that may still be answered
 	tries int
 	first time.Time // first shot
@@ -39,6 +41,7 @@ type hostRun struct {
 	talking int   // conversations under way
 	queue   []job // conversations that wait for their turn
 	late    bool  // the silent endpoints were asked again
+	sure    bool  // the listener was asked whether it is still there
 	traced  bool
 }
 
@@ -48,6 +51,7 @@ type job struct {
 	port  uint16
 	via   uint16
 	probe Probe
+	again bool // as of a task
 	tries int
 	sent  time.Time // first try
 }
@@ -67,7 +71,15 @@ func newHostRun(h *Host) *hostRun {
 			r.add(TCP, row.Via, 0, row.ViaProbe)
 			continue
 		}
-		r.add(row.Protocol, row.Port, 0, row.Probe)
+		if row.Protocol != UDP || row.Probe != "" || row.FarEnd == "" { // a datagram that means nothing proves nothing
+			r.add(row.Protocol, row.Port, 0, row.Probe)
+		}
+		if row.FarEnd != "" {
+			r.add(row.Protocol, row.Port, 0, row.FarEnd)
+		}
+		if row.Control != 0 {
+			r.add(TCP, row.Control, 0, row.ControlProbe)
+		}
 	}
 	return r
 }

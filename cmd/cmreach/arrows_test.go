@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"probes":           {"scanner", "probes/wire/*", "probes/socket"},
 	"probes/socket":    {"scanner"},
 	"probes/probetest": {"scanner"},
+	"probes/listener":  {"probes/wire/*"},
 	"profiles":         {"scanner"},
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmreach/probes"
 	"cmreach/probes/socket"
 	"cmreach/profiles"
 	"cmreach/scanner"
@@ -218,7 +217,7 @@ func (c *checkRun) header(notes []string) record.Header {
 
 func (c *checkRun) config(engine *socket.Connect) scanner.Config {
 	return scanner.Config{
-		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: probes.ByName(),
+		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: c.farEnd.probes(),
 		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}

@@ -106,6 +106,7 @@ type selection struct {
 	dns       []string
 	dnsSuffix string
 	siteCode  string
+	farEnd    farEndFlags
 
 	servers []netip.AddrPort // of dns
 }
@@ -129,6 +130,7 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.StringVar(&s.siteCode, "site-code", "", "the site's `CODE`, such as PS1")
 	fs.StringArrayVar(&s.dns, "dns", nil, "name `SERVER[:PORT]` to ask in place of this machine's; may be repeated")
 	fs.StringVar(&s.dnsSuffix, "dns-suffix", "", "look the site's management points up in this DNS `DOMAIN` when none is named")
+	s.farEnd.register(fs)
 	fs.BoolVarP(&s.v4, "ipv4", "4", false, "IPv4 only")
 	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
 	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than `N` targets")
@@ -176,7 +178,7 @@ func (s *selection) read() (pace, error) {
 	var errDNS, errSuffix error
 	s.servers, errDNS = readServers(s.dns)
 	s.dnsSuffix, errSuffix = readSuffix(s.dnsSuffix)
-	errs = append(errs, errDNS, errSuffix, readSiteCode(s.siteCode))
+	errs = append(errs, errDNS, errSuffix, readSiteCode(s.siteCode), s.farEnd.read())
 	if s.v4 && s.v6 {
 		bad("-4 and -6 together leave no address: give one of them, or none for both families")
 	}

@@ -129,6 +129,9 @@ func joinRows(have, more []*scanner.Requirement) []*scanner.Requirement {
 			continue
 		}
 		have[i].FromHere = have[i].FromHere || row.FromHere
+		if have[i].FarEnd == "" { // one run may have had no key
+			have[i].FarEnd, have[i].Control, have[i].ControlProbe = row.FarEnd, row.Control, row.ControlProbe
+		}
 	}
 	return have
 }

@@ -54,7 +54,7 @@ func (p *program) build(s *selection, args []string, complete lookUp) (*profiles
 	}
 	plan, err := profiles.NewPlan(profiles.Options{
 		Profiles: list, Site: site, Targets: targets, Roles: s.roles, Ports: s.ports,
-		Only: s.only, When: s.when, Vantage: s.vantage, Family: s.family(),
+		Only: s.only, When: s.when, Vantage: s.vantage, Family: s.family(), FarEnd: s.farEnd.options(),
 	})
 	if err != nil {
 		return nil, limits, usage(err)
@@ -182,6 +182,9 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 			note = "to be checked by hand: nothing is sent"
 		case !r.FromHere:
 			note = "service only: the way starts at the " + string(r.From)
+		}
+		if r.FarEnd != "" {
+			note = strings.TrimPrefix(note+"; cmreach listen is asked", "; ")
 		}
 		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s → %s\t%s\n", r.ID, where, r.Need, r.From, r.To, note)
 	}

@@ -92,6 +92,8 @@ func (w words) adviceUndecided() string {
 	case "inconclusive.dynamic-silent", "inconclusive.none-named":
 		return "Silence proves nothing here: Windows Firewall admits dynamic ports for each service, and WMI's own port is told to authenticated callers only. " +
 			"Try WMI itself from the site server against one of the hosts: wbemtest, or Get-CimInstance Win32_OperatingSystem with a DCOM session."
+	case "inconclusive.far-end-silent":
+		return "Run cmreach listen with the same key and these ports there, and check again."
 	default:
 		return ""
 	}

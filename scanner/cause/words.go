@@ -141,6 +141,7 @@ func (w words) undecided() string {
 		"stealth":           "silent, as every Windows computer without the client",
 		"filter-near":       "silent, and other traffic is filtered",
 		"refused-elsewhere": "silent, and other ports are refused",
+		"far-end-silent":    "no service answers, nor does cmreach listen",
 		"udp-silent":        "UDP services need not answer",
 		"unsteady":          "answered once and then not again",
 		"loop":              "ran in a circle, other packets did not",

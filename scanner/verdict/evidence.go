@@ -17,6 +17,15 @@ func (p *path) evidence() []string {
 	}
 	add(p.sweep)
 	add(p.talk)
+	if p.farSweep != nil && p.farSweep != p.sweep {
+		asked := *p.farSweep
+		asked.Probe = asked.Asked // tells it from the service's own question
+		add(&asked)
+	}
+	add(p.farTalk)
+	if p.farTalk == nil {
+		add(p.holder())
+	}
 	for _, n := range p.allPorts() {
 		add(n.sweep)
 		add(n.talk)
@@ -64,6 +73,9 @@ func (v *view) describe(o *scanner.Observation) string {
 	}
 	for _, d := range o.Details {
 		fmt.Fprintf(&b, "; %s %s", d.Key, d.Value)
+	}
+	if o.FarEnd != nil {
+		b.WriteString("; " + held(o.FarEnd))
 	}
 	return b.String()
 }

@@ -63,8 +63,12 @@ func untested(f *Finding, c Context) {
 	f.Seen = f.State
 	f.State, f.Reason, f.Assurance = Untested, "untested.vantage", scanner.AssuranceNone
 	f.By, f.Between = netip.Addr{}, nil
-	f.Fix = fmt.Sprintf("run on a %s: cmreach check -p %s --vantage %s --only %s --role %s=%s",
-		f.From, f.Profile, f.From, rowName(f.Requirement), f.To, f.Host)
+	where := f.Host // clients are targets, and named without their role
+	if f.To != scanner.RoleClient {
+		where = fmt.Sprintf("--role %s=%s", f.To, f.Host)
+	}
+	f.Fix = fmt.Sprintf("run on a %s: cmreach check -p %s --vantage %s --only %s %s",
+		f.From, f.Profile, f.From, rowName(f.Requirement), where)
 }
 
 // rowName is the row's part of a requirement's id.

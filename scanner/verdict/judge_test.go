@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -57,6 +58,12 @@ func row(t *testing.T, id string, vantage scanner.Role) *scanner.Requirement {
 		r.From, r.To, r.Port, r.Probe, r.AnyOf = scanner.RoleClient, scanner.RoleManagementPoint, 80, "http-mp", "mp"
 	case "mp-https":
 		r.From, r.To, r.Port, r.Probe, r.AnyOf = scanner.RoleClient, scanner.RoleManagementPoint, 443, "https-mp", "mp"
+	case "wol-udp":
+		r.Protocol, r.Port, r.Listener, r.FarEnd, r.Control, r.ControlProbe = scanner.UDP, 9, scanner.ListenerWithClient, "far-end", 25537, "far-end-tcp"
+	case "binl-udp":
+		r.Protocol, r.Port, r.Probe, r.FarEnd = scanner.UDP, 4011, "pxe", "far-end"
+	case "control-far":
+		r.Port, r.Listener, r.FarEnd = 2701, scanner.ListenerWithClient, "far-end-tcp"
 	default:
 		t.Fatalf("unknown row %q", id)
 	}
@@ -77,7 +84,7 @@ func parseSeen(t *testing.T, host netip.Addr, s string) scanner.Observation {
 		switch {
 		case i == 0 && isTalk:
 			o.Probe, o.Port, o.Protocol = probe, number[uint16](t, port), scanner.TCP
-			if probe == "rpc-udp" {
+			if probe == "rpc-udp" || probe == "far-end" || probe == "pxe" {
 				o.Protocol = scanner.UDP
 			}
 		case i == 0 && w != "name":
@@ -102,6 +109,9 @@ func parseSeen(t *testing.T, host netip.Addr, s string) scanner.Observation {
 	}
 	return o
 }
+
+// began is when the listeners of the cases began to listen.
+var began = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 
 func set(t *testing.T, o *scanner.Observation, key, value string) {
 	t.Helper()
@@ -133,6 +143,18 @@ func set(t *testing.T, o *scanner.Observation, key, value string) {
 		o.NeedsCredentials = true
 	case "err":
 		o.Err = value
+	case "sent": // seconds after began
+		o.Sent = began.Add(time.Duration(number[int](t, value)) * time.Second)
+	case "holds", "held": // from began on, said before or after everything else: "udp/9,tcp/2701"
+		o.FarEnd = &scanner.FarEnd{Since: began, Until: began.Add(time.Minute), Again: key == "held"}
+		for _, p := range strings.Split(value, ",") {
+			proto, port, _ := strings.Cut(p, "/")
+			if proto == "udp" {
+				o.FarEnd.UDP = append(o.FarEnd.UDP, number[uint16](t, port))
+			} else {
+				o.FarEnd.TCP = append(o.FarEnd.TCP, number[uint16](t, port))
+			}
+		}
 	default:
 		o.Details = append(o.Details, scanner.Detail{Key: key, Value: value})
 	}

@@ -207,6 +207,7 @@ var silenceRules = []Rule{
 			return fmt.Sprintf("%s was silent at first and answered later: check again, slower (--rate)", p.what())
 		},
 	},
+	farEndSilence,
 	{
 		Reason: "inconclusive.udp-silent", State: Inconclusive,
 		Doc: "No answer came to a datagram. That decides nothing, not even that the host is down when nothing but datagrams was sent: the service need not answer.",

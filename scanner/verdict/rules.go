@@ -35,7 +35,7 @@ func match(p *path) Rule {
 }
 
 // table is the whole table. The last rule always applies.
-var table = slices.Concat(hostRules, mapperRules, answerRules, rejectRules, silenceRules, []Rule{{
+var table = slices.Concat(hostRules, farEndRules, faultRules, mapperRules, answerRules, rejectRules, silenceRules, []Rule{{
 	Reason: "inconclusive.no-evidence", State: Inconclusive,
 	Doc:  "Nothing was observed of the path, so nothing can be said of it.",
 	when: func(*path) bool { return true },
@@ -77,6 +77,10 @@ var hostRules = []Rule{
 				p.view.host.Addr, p.view.stranger, p.view.host.Name)
 		},
 	},
+}
+
+// faultRules are about this machine.
+var faultRules = []Rule{
 	{
 		Reason: "error.local", State: Error,
 		Doc:  "This machine could not do the test (no right, no route, no buffer). It says nothing of the network.",

@@ -47,7 +47,7 @@ func newView(h scanner.Host) *view {
 // they were made.
 func compare(a, b scanner.Observation) int {
 	return cmp.Or(
-		cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Probe, b.Probe),
+		cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Probe, b.Probe), cmp.Compare(a.Asked, b.Asked),
 		cmp.Compare(a.HopLimit, b.HopLimit), cmp.Compare(a.Outcome, b.Outcome), a.From.Compare(b.From),
 		cmp.Compare(a.ICMP.Type, b.ICMP.Type), cmp.Compare(a.ICMP.Code, b.ICMP.Code), cmp.Compare(a.TTL, b.TTL),
 		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent),
@@ -104,6 +104,10 @@ type path struct {
 	row   *scanner.Requirement
 	sweep *scanner.Observation // single packets to the row's port
 	talk  *scanner.Observation // the conversation that proves the row
+	// Of rows that "cmreach listen" is asked about: the packets to the row's
+	// port, which for TCP are those of sweep, and what answered.
+	farSweep *scanner.Observation
+	farTalk  *scanner.Observation
 	// For rows whose ports a conversation names, sweep and talk are those of
 	// the mapper, and named and extra are the ports that came of it.
 	named []port
@@ -124,6 +128,7 @@ func newPath(v *view, row *scanner.Requirement) *path {
 		if row.Probe == "" {
 			p.talk = nil
 		}
+		p.askFarEnd()
 		return p
 	}
 	p.sweep = v.find(scanner.TCP, row.Via, "")
@@ -166,7 +171,7 @@ func contains(ports []uint16, p uint16) bool {
 
 // assurance is how far an open path is proven.
 func (p *path) assurance() scanner.Assurance {
-	best := p.proof(p.sweep, p.talk)
+	best := max(p.proof(p.sweep, p.talk), p.proof(nil, p.farTalk))
 	if p.row.Via != 0 {
 		best = scanner.AssuranceNone
 		for _, n := range p.allPorts() {
@@ -198,6 +203,9 @@ func (p *path) allPorts() []port {
 
 // decisive is the observation that a negative verdict on the path rests on.
 func (p *path) decisive() *scanner.Observation {
+	if p.farSweep != nil && !p.service() && p.held() {
+		return p.farSweep
+	}
 	if p.row.Via != 0 {
 		for _, f := range []func(*scanner.Observation) bool{p.view.filtered, p.view.middleboxReset} {
 			for _, n := range p.named {
@@ -231,6 +239,8 @@ func (p *path) by() netip.Addr {
 		return o.From
 	case o.Outcome == scanner.Refused && p.view.middleboxReset(o):
 		return p.view.resetter(o)
+	case o.Outcome == scanner.Refused && p.held():
+		return netip.Addr{} // not the host, which holds the port
 	case o.Outcome == scanner.Refused:
 		return p.view.host.Addr
 	default:
