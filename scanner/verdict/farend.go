@@ -96,7 +96,7 @@ var farEndSilence = Rule{
 	Reason: "inconclusive.far-end-silent", State: Inconclusive,
 	Doc: "No answer came, neither of a service nor of \"cmreach listen\". That decides nothing, unless the listener says on another port that it holds this one: start it on the host, and check again.",
 	when: func(p *path) bool {
-		return farSwept(p, scanner.Silent) && p.view.answered &&
+		return farSwept(p, scanner.Silent) && (p.view.answered || p.view.udpOnly()) &&
 			(p.row.Protocol == scanner.UDP || p.row.Listener == scanner.ListenerWithClient)
 	},
 	say: func(p *path) string {
