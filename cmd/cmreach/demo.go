@@ -57,6 +57,7 @@ type demonstration struct {
 	quiet, verbose bool
 	lab            *lab.Lab
 	plan           *lab.Plan
+	first          *report.Run // the one that is on the screen
 }
 
 func (d *demonstration) routed() (int, error) {
@@ -159,7 +160,8 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 		}
 	}
 	if show {
-		err = d.show(loaded)
+		d.first = loaded // its counts and causes: the record may go
+		err = d.show(loaded, nil)
 	}
 	return loaded, err
 }
@@ -177,8 +179,8 @@ func (d *demonstration) mergeRuns(records []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(d.stdout, "\n== all %d runs merged\n", len(records))
-	return d.show(run)
+	d.introduceMerged()
+	return d.show(run, d.first)
 }
 
 // compare holds what was found against what was planted and returns the number

@@ -1,10 +1,9 @@
 package main
 
 import (
+	"cmreach/scanner/lab"
 	"cmreach/scanner/report"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 )
 
@@ -14,25 +13,35 @@ func (d *demonstration) introduce() {
 	for _, hosts := range d.plan.Roles {
 		servers += len(hosts)
 	}
-	fmt.Fprintf(d.stdout, "A lab of %d clients and %d servers, with planted faults, described in %s.\n",
+	fmt.Fprintf(d.stdout, "A lab of %d clients and %d servers, with planted faults; its site file is\n%s.\n",
 		len(d.plan.Targets), servers, d.file(demoSite))
-	fmt.Fprintf(d.stdout, "\n== checked from the site server: cmreach check -s %s -p push,gpo,sup,nap\n", d.file(demoSite))
+	fmt.Fprintf(d.stdout, "\n== As the site server: cmreach check -s %s -p %s\n", demoSite, strings.Join(lab.Profiles(), ","))
 }
 
-// show puts a run on the screen: in brief, or all of it.
-func (d *demonstration) show(run *report.Run) error {
+// introduceMerged says which runs the verdict is of.
+func (d *demonstration) introduceMerged() {
+	var others []string
+	for _, c := range d.plan.Checks[1:] {
+		others = append(others, c.Vantage)
+	}
+	fmt.Fprintf(d.stdout, "\n== Merged with what was checked as %s\n(with --vantage; here one machine plays every part, in yours it is three)\n", strings.Join(others, " and "))
+}
+
+// show puts a run on the screen: in brief, without what was shown before, or
+// all of it.
+func (d *demonstration) show(run, before *report.Run) error {
 	look := d.look(d.verbose)
 	if d.verbose {
 		return d.render(output{"text", ""}, run, look)
 	}
-	if err := enough(report.Brief(d.stdout, run, report.TextOptions{Color: look.color, Width: look.width})); err != nil {
+	if err := enough(report.Brief(d.stdout, run, before, report.TextOptions{Color: look.color, Width: look.width})); err != nil {
 		return fmt.Errorf("cannot write to standard output: %w", reason(err))
 	}
 	return nil
 }
 
 func (d *demonstration) listFaults() {
-	fmt.Fprintf(d.stdout, "\n== planted in the lab\n")
+	fmt.Fprintf(d.stdout, "\n== Planted in the lab\n")
 	for _, f := range d.plan.Faults {
 		fmt.Fprintf(d.stdout, "  %s\n", wrap(f, 76, "    "))
 	}
@@ -43,15 +52,8 @@ func (d *demonstration) listFaults() {
 
 // whatNext says what to do with the files.
 func (d *demonstration) whatNext(records []string) {
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return // the files were written; only their list is missing
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	slices.Sort(names)
-	fmt.Fprintf(d.stdout, "\nin %s: %s\n", d.dir, wrap(strings.Join(names, ", "), 60, "  "))
-	fmt.Fprintf(d.stdout, "the whole report of a run:  cmreach report %s\n", records[0])
+	fmt.Fprintf(d.stdout, `
+%s has the site file with its list of clients, to begin your own with, the
+%d records and their reports in full. Try: cmreach report %s
+`, d.dir, len(records), d.file("merged.jsonl"))
 }

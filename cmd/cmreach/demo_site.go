@@ -64,6 +64,6 @@ roles:
 			fmt.Fprintf(&w, "  %s: [%q]\n", s.Name, s.Prefix)
 		}
 	}
-	w.WriteString("\n# The lab is all ours: faster than the default of 1000 packets a second.\nlimits:\n  rate: 5000\n")
+	w.WriteString("\n# The lab is all ours and close by: faster than the defaults.\nlimits:\n  rate: 5000\n  timeout: 500ms\n")
 	return w.String()
 }

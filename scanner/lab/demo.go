@@ -158,7 +158,7 @@ func (d *demo) stale(computer, at string) {
 	n := d.plan.Network
 	name, other := n.HostNamed(computer, netip.Addr{}).DNSName, n.HostNamed(at, netip.Addr{}).DNSName
 	addr := d.records[other][0]
-	d.plan.Faults = append(d.plan.Faults, fmt.Sprintf("DNS gives %s the address of %s (%v): a stale record", name, other, addr))
+	d.plan.Faults = append(d.plan.Faults, fmt.Sprintf("DNS gives %s the address of %s: a stale record", name, other))
 	d.records[name] = []netip.Addr{addr}
 	truth := d.plan.Checks[0].Truth
 	for i := range truth {

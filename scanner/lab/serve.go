@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -128,11 +126,10 @@ func (l *Lab) serveConns(ln net.Listener, s Service, who func(netip.Addr) Host) 
 
 func (l *Lab) serveHTTP(ln net.Listener, s Service, who func(netip.Addr) Host) {
 	if s.Certify != nil {
-		ln = tls.NewListener(ln, s.Certify.tlsConfig(at(who)))
+		ln = quiet{tls.NewListener(ln, s.Certify.tlsConfig(at(who)))}
 	}
 	srv := &http.Server{
 		ReadHeaderTimeout: patience,
-		ErrorLog:          log.New(io.Discard, "", 0), // that a client ends a handshake is the client's to tell
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 			if !ok {
@@ -143,6 +140,19 @@ func (l *Lab) serveHTTP(ln net.Listener, s Service, who func(netip.Addr) Host) {
 	}
 	l.onClose(srv.Close)
 	l.serve.Go(func() { _ = srv.Serve(ln) }) // ends with http.ErrServerClosed
+}
+
+// quiet hides from a web server that its connections are TLS: it would write to
+// standard error whenever a client ends a handshake.
+type quiet struct{ net.Listener }
+
+// Accept waits for the next connection.
+func (q quiet) Accept() (net.Conn, error) {
+	c, err := q.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{c}, nil
 }
 
 // at finds who lives at the near end of a connection.

@@ -52,7 +52,7 @@ func computers(site string, endpoints []Endpoint) []computer {
 		{name: "MP1", role: scanner.RoleManagementPoint, offers: []offer{{port: "http", service: mp}, {port: "https", service: mp.Over(ca.Valid)}}},
 		{name: "MP2", role: scanner.RoleManagementPoint, only4: true, offers: []offer{{port: "http", service: Proxy()}, {port: "https", service: Proxy().Over(ca.Valid)}}},
 		{name: "DP1", role: scanner.RoleDistributionPoint, offers: []offer{{port: "http", service: dp}, {port: "https", service: dp.Over(ca.Valid)}}},
-		{name: "WSUS1", role: scanner.RoleSoftwareUpdatePoint, offers: []offer{{port: "sup-http", service: wsus}, {port: "sup-https", service: wsus.Over(ca.Valid)}}},
+		{name: "WSUS1", role: scanner.RoleSoftwareUpdatePoint, only4: true, offers: []offer{{port: "sup-http", service: wsus}, {port: "sup-https", service: wsus.Over(ca.Valid)}}},
 		{name: "FSP1", role: scanner.RoleFallbackStatusPoint, offers: []offer{{port: "http", service: IIS(FallbackStatusPoint())}}},
 		{name: "FILES1", role: scanner.RoleSourceServer, offers: []offer{{port: "smb", service: SMB()}}},
 		{name: "DC1", role: scanner.RoleDomainController, far: true, offers: []offer{
@@ -182,7 +182,7 @@ func (d *demo) serviceFaults() {
 	d.fault("a proxy answers in the place of the management point mp2"+domain, "mp2", "wrong-service", rejecter{},
 		"push/mp-http", "push/mp-https", "gpo/mp-http", "gpo/mp-https")
 	d.fault("the certificate of dc1"+domain+" has expired (LDAPS)", "dc1", "wrong-service", rejecter{}, "nap/ad-ldaps")
-	d.fault("port 80 of hra1"+domain+" is another web site", "hra1", "wrong-service", rejecter{}, "nap/hra-http")
+	d.fault("another web site answers HTTP on hra1"+domain+"; HTTPS is right", "hra1", "wrong-service", rejecter{}, "nap/hra-http")
 }
 
 // rowsFrom are the rows that start at a vantage and lead to one of the roles.
