@@ -115,9 +115,11 @@ func (d *demonstration) do() (code int, err error) {
 		wrong += n
 		said = append(said, text)
 	}
-	if err := d.mergeRuns(records); err != nil {
+	n, err := d.mergeRuns(records)
+	if err != nil {
 		return 0, err
 	}
+	wrong += n
 	d.listFaults()
 	fmt.Fprintf(d.stdout, "\n%s", strings.Join(said, ""))
 	d.whatNext(records)
@@ -167,20 +169,24 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 }
 
 // mergeRuns joins the records into one verdict per profile, as "cmreach merge"
-// would.
-func (d *demonstration) mergeRuns(records []string) error {
+// would, and returns the number of differences from what was planted.
+func (d *demonstration) mergeRuns(records []string) (int, error) {
 	run, done, err := d.mergeRecords(records, verdict.DefaultFail)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer done()
 	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}} {
 		if err := d.render(o, run, d.look(d.verbose)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	d.introduceMerged()
-	return d.show(run, d.first)
+	if err := d.show(run, d.first); err != nil {
+		return 0, err
+	}
+	wrong, _, err := d.compare(lab.Check{Truth: d.plan.Truth()}, run)
+	return wrong, err
 }
 
 // compare holds what was found against what was planted and returns the number

@@ -178,6 +178,11 @@ func crowdAsPlanted(ctx context.Context, e lab.Expected) error {
 }
 
 func TestDemoTruthIsComplete(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		if p := lab.Demo(v6); p.Network.HasIPv6() != v6 || p.Network.Validate() != nil {
+			t.Errorf("with IPv6 %v: IPv6 %v, %v", v6, p.Network.HasIPv6(), p.Network.Validate())
+		}
+	}
 	p := lab.Demo(true)
 	type path struct {
 		host, row string

@@ -17,11 +17,28 @@ import (
 // routers, so that only faults of services and names can be planted, and echo
 // requests are answered by this machine: the rows of the plan leave them out.
 // The lab runs until Close or the end of the process.
-// Where 127.0.0.1 is the only loopback address (macOS), one client is all.
+// Where 127.0.0.1 is the only loopback address (macOS), there is one client, and
+// the servers that need no port of another.
 func Loopback(ctx context.Context) (*Lab, *Plan, error) {
+	var addrs []netip.Addr
+	for i := range loopbackHosts {
+		addrs = append(addrs, netip.AddrFrom4([4]byte{127, 198, 18, byte(1 + i)}))
+	}
+	ln, err := listenTCP(ctx, netip.AddrPortFrom(addrs[1], 0))
+	if err != nil {
+		return loopbackAt(ctx, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
+	if err := ln.Close(); err != nil {
+		return nil, nil, fmt.Errorf("lab: loopback: %w", err)
+	}
+	return loopbackAt(ctx, addrs...)
+}
+
+// loopbackAt starts the hosts at as many addresses as there are.
+func loopbackAt(ctx context.Context, addrs ...netip.Addr) (*Lab, *Plan, error) {
 	n := &Network{Domain: "lab.test"}
 	l := newLab(ctx, n)
-	b := loopback{lab: l, demo: demo{
+	b := loopback{lab: l, addrs: addrs, demo: demo{
 		plan: &Plan{
 			Network: n, Site: "LAB", Ports: map[string]uint16{}, Roles: map[scanner.Role][]string{},
 			Settings: map[string]string{"communication": "both", "updates": "https", "nap": "ipsec"},
@@ -52,14 +69,6 @@ const (
 )
 
 func (b *loopback) start() error {
-	for i := range loopbackHosts {
-		b.addrs = append(b.addrs, netip.AddrFrom4([4]byte{127, 198, 18, byte(1 + i)}))
-	}
-	if ln, err := listenTCP(b.lab.ctx, netip.AddrPortFrom(b.addrs[1], 0)); err != nil {
-		b.addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
-	} else if err := ln.Close(); err != nil {
-		return err
-	}
 	for name := range usualPorts() {
 		if name != "dhcp" && name != "sup-https" {
 			port, err := b.freePort(name == "sup-http")

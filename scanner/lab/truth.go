@@ -36,6 +36,31 @@ type Plan struct {
 	Checks   []Check
 }
 
+// Truth is what the checks must find together: each path as it is found from
+// where it starts.
+func (p *Plan) Truth() []Expected {
+	type path struct {
+		host, row string
+		addr      netip.Addr
+	}
+	at := map[path]int{}
+	var all []Expected
+	for _, c := range p.Checks {
+		for _, e := range c.Truth {
+			k := path{e.Host, e.Row, e.Addr}
+			i, have := at[k]
+			switch {
+			case !have:
+				at[k] = len(all)
+				all = append(all, e)
+			case e.State != "untested":
+				all[i] = e
+			}
+		}
+	}
+	return all
+}
+
 // Subnet is a named part of the network.
 type Subnet struct {
 	Name   string
