@@ -10,6 +10,10 @@ import (
 // byHand is the reason of rows that no packet can test.
 const byHand = "untested.manual"
 
+// ByHand reports whether the cause is a row that no packet can test, from
+// wherever.
+func (c Cause) ByHand() bool { return c.Reason == byHand }
+
 // advice says what to change, the most useful first.
 func (w words) advice() []string {
 	switch w.c.State {

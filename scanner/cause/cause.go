@@ -40,10 +40,6 @@ type Cause struct {
 	answers int // 1 for untested paths whose service was seen to answer: they come last
 }
 
-// ByHand reports whether the cause is a row that no packet can test, from
-// wherever.
-func (c Cause) ByHand() bool { return c.Reason == byHand }
-
 // Group finds the causes of the findings that are required and not open. Each
 // such finding belongs to exactly one cause, except where another path of its
 // any-of group is open: then nothing is to be explained. The findings of one
@@ -205,7 +201,10 @@ func (g *group) add(f verdict.Finding) {
 	}
 	g.paths++
 	example := f.Message
-	if f.State == verdict.Untested && f.Reason != byHand && len(f.Evidence) > 0 {
+	switch {
+	case f.Reason == byHand:
+		example = "no packet can test it"
+	case f.State == verdict.Untested && len(f.Evidence) > 0:
 		example = f.Evidence[0] // what was found of the service from here
 	}
 	if g.example == "" || example < g.example {

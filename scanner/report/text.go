@@ -219,7 +219,7 @@ func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
 		t.out.colored(c, 2, 2+len(mark), mark+cs.Message)
 		indent := 2 + len(mark)
 		t.out.labelled(indent, "hosts: ", sample(cs))
-		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested && !cs.ByHand() {
+		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested {
 			t.out.labelled(indent, "seen:  ", strings.TrimPrefix(cs.Example, "seen "))
 		}
 		for j, a := range cs.Advice {

@@ -56,7 +56,7 @@ func TestByHand(t *testing.T) {
 	f.Reason, f.Protocol, f.Port = "untested.manual", scanner.Manual, 0
 	f.Message, f.Fix = "to be checked by hand: the program", "look at the firewall of the client"
 	out := render(t, plainText, load(t, oddRun(t, [][]verdict.Finding{{f}}, "x", &record.End{Finished: runStart}), report.Options{}))
-	for _, want := range []string{"WHAT MUST BE CHECKED BY HAND", "is to be checked by hand: the program", "do:    look at the firewall of the client", "Check by hand what cause 1 says"} {
+	for _, want := range []string{"WHAT MUST BE CHECKED BY HAND", "is to be checked by hand: the program", "seen:  no packet can test it", "do:    look at the firewall of the client", "Check by hand what cause 1 says"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
