@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmreach/profiles"
-	"cmreach/scanner"
 	"cmreach/scanner/lab"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
@@ -11,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -18,7 +18,7 @@ import (
 // and compares what the check found with what was planted.
 func (p *program) demo(args []string) (int, error) {
 	fs := p.flagSet("demo", "[FLAGS]")
-	dir := fs.String("dir", "cmreach-demo", "`DIRECTORY` for run.jsonl, junit.xml and report.json")
+	dir := fs.String("dir", "cmreach-demo", "`DIRECTORY` for the site file, the records and the reports")
 	quiet := fs.BoolP("quiet", "q", false, "no progress")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	loopback := fs.Bool("loopback", false, "use loopback addresses even where network namespaces are to be had")
@@ -57,6 +57,7 @@ type demonstration struct {
 	quiet, verbose bool
 	lab            *lab.Lab
 	plan           *lab.Plan
+	first          *report.Run // the one that is on the screen
 }
 
 func (d *demonstration) routed() (int, error) {
@@ -83,64 +84,65 @@ func (d *demonstration) looped() (int, error) {
 	return d.do()
 }
 
-// do runs every check of the plan; the first is the one that is reported.
+// do runs every check of the plan, merges them, and shows what it found.
 func (d *demonstration) do() (code int, err error) {
 	defer func() { err = errors.Join(err, d.lab.Close()) }()
+	if err := d.writeSite(); err != nil {
+		return 0, err
+	}
+	d.introduce()
 	wrong := 0
+	var records, said []string
 	for i, check := range d.plan.Checks {
-		outs := []output{{"jsonl", filepath.Join(d.dir, fmt.Sprintf("run-%s.jsonl", check.Vantage))}}
+		outs := []output{{"jsonl", d.file("run-" + check.Vantage + ".jsonl")}}
 		if i == 0 {
 			outs = []output{
-				{"jsonl", filepath.Join(d.dir, "run.jsonl")},
-				{"junit", filepath.Join(d.dir, "junit.xml")},
-				{"json", filepath.Join(d.dir, "report.json")},
-				{"text", ""},
+				{"jsonl", d.file("run.jsonl")}, {"junit", d.file("junit.xml")}, {"json", d.file("report.json")}, {"text", d.file("report.txt")},
 			}
 		}
-		run, err := d.check(check, outs)
+		run, err := d.check(check, outs, i == 0)
 		if err != nil {
 			return 0, err
 		}
 		if run.End.Interrupted {
 			return exitInterrupted, nil
 		}
-		if i == 0 {
-			d.listFaults()
-		}
-		n, err := d.compare(check, run)
+		records = append(records, outs[0].file)
+		n, text, err := d.compare(check, run)
 		if err != nil {
 			return 0, err
 		}
 		wrong += n
+		said = append(said, text)
 	}
-	fmt.Fprintf(d.stdout, "\nthe record and the reports are in %s: cmreach report %s\n", d.dir, filepath.Join(d.dir, "run.jsonl"))
+	n, err := d.mergeRuns(records)
+	if err != nil {
+		return 0, err
+	}
+	wrong += n
+	d.listFaults()
+	fmt.Fprintf(d.stdout, "\n%s", strings.Join(said, ""))
+	d.whatNext(records)
 	if wrong > 0 {
 		return verdict.ExitFailed, nil
 	}
 	return 0, nil
 }
 
-// check runs one check of the plan as "cmreach check" would.
-func (d *demonstration) check(c lab.Check, outs []output) (*report.Run, error) {
+// file is the name of a file in the demo's directory.
+func (d *demonstration) file(name string) string { return filepath.Join(d.dir, name) }
+
+// check runs one check of the plan as "cmreach check" would, with the site file
+// that was written; show says whether its report goes to the screen.
+func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Run, error) {
 	s := selection{
-		profiles: []string{"push"}, vantage: c.Vantage, only: c.Rows, rate: "5000", timeout: time.Second, rounds: 6,
+		profiles: lab.Profiles(), site: d.file(demoSite), vantage: c.Vantage, only: c.Rows, rate: "1000", timeout: time.Second, rounds: 6,
 		depth: "identity", engine: "auto", maxTargets: profiles.DefaultMaxTargets,
 	}
-	for name, port := range d.plan.Ports {
-		s.ports = append(s.ports, fmt.Sprintf("%s=%d", name, port))
-	}
-	for _, mp := range d.plan.ManagementPoints {
-		s.roles = append(s.roles, string(scanner.RoleManagementPoint)+"="+mp)
-	}
-	var targets []string
-	if c.Vantage == string(scanner.RoleSiteServer) {
-		targets = d.plan.Targets
-	}
-	plan, limits, err := d.build(&s, targets, nil)
+	plan, limits, err := d.build(&s, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	plan.Site = d.plan.Site
 	run := &checkRun{
 		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, resolver: d.lab.Resolver(),
 		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
@@ -159,26 +161,38 @@ func (d *demonstration) check(c lab.Check, outs []output) (*report.Run, error) {
 			return nil, err
 		}
 	}
-	return loaded, nil
+	if show {
+		d.first = loaded // its counts and causes: the record may go
+		err = d.show(loaded, nil)
+	}
+	return loaded, err
 }
 
-// maxFaults is how many planted faults are listed on the screen.
-const maxFaults = 16
-
-func (d *demonstration) listFaults() {
-	fmt.Fprintf(d.stdout, "\nPlanted in the lab\n")
-	for i, f := range d.plan.Faults {
-		if i == maxFaults {
-			fmt.Fprintf(d.stdout, "  and %d more\n", len(d.plan.Faults)-i)
-			break
-		}
-		fmt.Fprintf(d.stdout, "  %s\n", wrap(f, 76, "    "))
+// mergeRuns joins the records into one verdict per profile, as "cmreach merge"
+// would, and returns the number of differences from what was planted.
+func (d *demonstration) mergeRuns(records []string) (int, error) {
+	run, done, err := d.mergeRecords(records, verdict.DefaultFail)
+	if err != nil {
+		return 0, err
 	}
+	defer done()
+	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}} {
+		if err := d.render(o, run, d.look(d.verbose)); err != nil {
+			return 0, err
+		}
+	}
+	d.introduceMerged()
+	if err := d.show(run, d.first); err != nil {
+		return 0, err
+	}
+	wrong, _, err := d.compare(lab.Check{Truth: d.plan.Truth()}, run)
+	return wrong, err
 }
 
 // compare holds what was found against what was planted and returns the number
-// of differences. The report must say all of the truth and nothing else.
-func (d *demonstration) compare(c lab.Check, run *report.Run) (int, error) {
+// of differences, and a sentence that says so. The report must say all of the
+// truth and nothing else.
+func (d *demonstration) compare(c lab.Check, run *report.Run) (int, string, error) {
 	type key struct{ host, addr, row string }
 	truth := map[key]lab.Expected{}
 	for _, e := range c.Truth {
@@ -192,7 +206,7 @@ func (d *demonstration) compare(c lab.Check, run *report.Run) (int, error) {
 	}
 	for h, err := range run.Hosts() {
 		if err != nil {
-			return 0, err
+			return 0, "", err
 		}
 		for _, f := range h.Findings {
 			k := key{f.Host, f.Addr.String(), f.Requirement}
@@ -213,6 +227,5 @@ func (d *demonstration) compare(c lab.Check, run *report.Run) (int, error) {
 	if wrong > 0 {
 		verb = fmt.Sprintf("%d DIFFERENT from what was planted", wrong)
 	}
-	fmt.Fprintf(d.stdout, "\nchecked against the truth, from the %s: %d paths, %s\n", c.Vantage, paths, verb)
-	return wrong, nil
+	return wrong, fmt.Sprintf("checked against the truth, from the %s: %d paths, %s\n", c.Vantage, paths, verb), nil
 }

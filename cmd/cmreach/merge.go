@@ -3,6 +3,7 @@ package main
 import (
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
 	"errors"
 	"fmt"
 	"io"
@@ -29,34 +30,49 @@ func (p *program) merge(args []string) (int, error) {
 	if err := writable(outs); err != nil {
 		return 0, usage(err)
 	}
-	var m merger
-	defer m.close()
-	for _, name := range fs.Args() {
-		if err := m.open(p, name); err != nil {
-			return 0, usage(err)
-		}
-	}
-	if err := m.agree(); err != nil {
-		return 0, usage(err)
-	}
-	spool, err := os.CreateTemp("", "cmreach-*.jsonl")
+	run, done, err := p.mergeRecords(fs.Args(), set)
 	if err != nil {
-		return 0, usage(fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder", os.TempDir(), reason(err)))
+		return 0, err
 	}
-	defer func() { _ = os.Remove(spool.Name()) }()
-	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
-		return 0, fmt.Errorf("merge the records: %w", err)
-	}
-	run, err := report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, report.Options{Fail: set})
-	if err != nil {
-		return 0, fmt.Errorf("read the merged record: %w", err)
-	}
+	defer done()
 	for _, o := range outs {
 		if err := p.render(o, run, p.look(*verbose)); err != nil {
 			return 0, err
 		}
 	}
 	return run.Exit(), nil
+}
+
+// mergeRecords joins records into a run, which is there until done is called.
+func (p *program) mergeRecords(names []string, set verdict.StateSet) (run *report.Run, done func(), err error) {
+	var m merger
+	defer m.close()
+	for _, name := range names {
+		if err := m.open(p, name); err != nil {
+			return nil, nil, usage(err)
+		}
+	}
+	if err := m.agree(); err != nil {
+		return nil, nil, usage(err)
+	}
+	spool, err := os.CreateTemp("", "cmreach-*.jsonl")
+	if err != nil {
+		return nil, nil, usage(fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder", os.TempDir(), reason(err)))
+	}
+	done = func() { _ = os.Remove(spool.Name()) }
+	defer func() {
+		if err != nil {
+			done()
+		}
+	}()
+	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
+		return nil, nil, fmt.Errorf("merge the records: %w", err)
+	}
+	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, report.Options{Fail: set})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the merged record: %w", err)
+	}
+	return run, done, nil
 }
 
 // recordNames checks the arguments of merge.

@@ -7,6 +7,13 @@ import (
 	"strings"
 )
 
+// byHand is the reason of rows that no packet can test.
+const byHand = "untested.manual"
+
+// ByHand reports whether the cause is a row that no packet can test, from
+// wherever.
+func (c Cause) ByHand() bool { return c.Reason == byHand }
+
 // advice says what to change, the most useful first.
 func (w words) advice() []string {
 	switch w.c.State {
@@ -31,6 +38,9 @@ func (w words) advice() []string {
 	case verdict.Error:
 		return []string{"Mend this machine first and run again; nothing was learned about these paths."}
 	case verdict.Untested:
+		if w.c.Reason == byHand {
+			return w.withFix("") // no vantage can test it
+		}
 		return []string{w.adviceUntested()}
 	default:
 		if w.c.Reason == "inconclusive.mapper" {
@@ -46,7 +56,7 @@ func (w words) withFix(first string) []string {
 	if first != "" {
 		out = append(out, first)
 	}
-	if w.g.first.Fix != "" && w.k.requirement != "" {
+	if w.g.first.Fix != "" && (w.k.requirement != "" || w.c.Reason == byHand) {
 		out = append(out, w.g.first.Fix)
 	}
 	if len(out) == 0 {

@@ -99,6 +99,9 @@ func keyOf(f verdict.Finding) key {
 	case verdict.Down, verdict.Unresolved, verdict.WrongHost, verdict.Error:
 	case verdict.Untested:
 		k.profile, k.from, k.to, k.seen = f.Profile, f.From, f.To, f.Seen
+		if f.Reason == byHand {
+			k.requirement = f.Requirement // each has a command of its own
+		}
 	default:
 		k.requirement = f.Requirement
 	}
@@ -198,7 +201,10 @@ func (g *group) add(f verdict.Finding) {
 	}
 	g.paths++
 	example := f.Message
-	if f.State == verdict.Untested && len(f.Evidence) > 0 {
+	switch {
+	case f.Reason == byHand:
+		example = "no packet can test it"
+	case f.State == verdict.Untested && len(f.Evidence) > 0:
 		example = f.Evidence[0] // what was found of the service from here
 	}
 	if g.example == "" || example < g.example {

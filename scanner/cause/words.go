@@ -100,6 +100,9 @@ func (w words) addresses() string {
 }
 
 func (w words) untested() string {
+	if w.c.Reason == byHand {
+		return strings.Join(w.c.Requirements, ", ") + " is " + w.g.first.Message
+	}
 	s := fmt.Sprintf("%s: the way starts at the %s and is not tested from here", strings.Join(w.c.Requirements, ", "), w.k.from)
 	switch w.k.seen {
 	case verdict.StateUnknown:

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -192,22 +191,4 @@ func alive(ctx context.Context, to netip.AddrPort) ([]string, error) {
 		names = append(names, s.Address)
 	}
 	return names, nil
-}
-
-// get fetches a page without following or caching anything.
-func get(ctx context.Context, url string) (status int, body string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	tr := &http.Transport{DisableKeepAlives: true}
-	answer, err := tr.RoundTrip(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-	return answer.StatusCode, string(b), err
 }

@@ -18,57 +18,80 @@ const (
 
 // subnet is one client subnet of the demonstration.
 type subnet struct {
+	name   string
 	prefix netip.Prefix
 	hosts  int
-	second bool   // second addresses of the first clients, not clients of its own
-	off    int    // of the hosts, the last ones
-	except string // the row that is not open
-	state  string
-	by     netip.Addr
+	second bool       // second addresses of the first clients, not clients of its own
+	except []Expected // what is not open
 }
 
-// Demo describes the network of the demonstration, with or without IPv6
-// clients, and what is planted in it:
+// The subnets of the demonstration's servers: those of the site, and those of
+// the domain.
+const (
+	siteSubnet4, siteSubnet6     = "198.19.0.0/24", "fd00:198:1000::/64"
+	domainSubnet4, domainSubnet6 = "198.19.5.0/24", "fd00:198:1005::/64"
+)
+
+// Demo describes the network of the demonstration, with or without IPv6, and
+// what is planted in it. Every path of it can be proven to work or not to work,
+// so that the vantages together cover all:
 //
 //	scanner -- r1 ------------- r2 -- clients: four or five subnets
-//	            \-- servers: DNS, management point, proxy
+//	            |                \-- domain: domain controller, health validator, ...
+//	            \-- servers: DNS, management points, update point, ...
 func Demo(ipv6 bool) *Plan {
 	n := &Network{Domain: "lab.test", Routers: []Router{{Name: "r1"}, {Name: "r2", Behind: "r1"}}}
-	r1, _ := n.RouterAddrs("r1")
-	r2, _ := n.RouterAddrs("r2")
-	pre := netip.MustParsePrefix
+	var r1, r2 rejecter
+	r1.v4, r1.v6 = n.RouterAddrs("r1")
+	r2.v4, r2.v6 = n.RouterAddrs("r2")
+	p := &Plan{
+		Network: n, Site: "LAB", Roles: map[scanner.Role][]string{},
+		Settings: map[string]string{"communication": "both", "updates": "https", "nap": "both"},
+		Checks:   []Check{{Vantage: string(scanner.RoleSiteServer)}},
+	}
+	d := demo{plan: p, records: Records{}, hosts: map[netip.Addr]Host{}}
+	clients := d.clients(r1, r2, ipv6)
+	all := computers(p.Site, Endpoints(dynamicUsed))
+	for _, v := range vantages()[1:] {
+		p.Checks = append(p.Checks, Check{Vantage: string(v), Rows: rowsFrom(v, rolesOf(all))})
+	}
+	site, domain := d.servers(all, ipv6)
+	d.serviceFaults()
+	d.serverFilters(r2)
+	n.Fleets = []Fleet{site, domain, clients}
+	return p
+}
+
+// clients describes the client computers, and the faults on the way to them.
+func (d *demo) clients(r1, r2 rejecter, ipv6 bool) Fleet {
+	n, pre := d.plan.Network, netip.MustParsePrefix
 	office, branch, dmz, plant := pre("198.19.1.0/24"), pre("198.19.2.0/24"), pre("198.19.3.0/24"), pre("198.19.4.0/24")
+	noSMB := []Expected{{Row: rowSMB, State: "blocked", By: r2.v4}, {Row: rowClientSMB, State: "blocked", By: r2.v4}}
 	subnets := []subnet{
-		{prefix: office, hosts: 128, off: 8},
-		{prefix: branch, hosts: 40, except: rowSMB, state: "blocked", by: r2},
-		{prefix: dmz, hosts: 40, except: rowDynamic, state: "blocked", by: r1},
-		{prefix: plant, hosts: 40, except: rowDynamic, state: "inconclusive"},
+		{name: "Office", prefix: office, hosts: 128},
+		{name: "Branch", prefix: branch, hosts: 40, except: noSMB},
+		{name: "DMZ", prefix: dmz, hosts: 40, except: []Expected{{Row: rowDynamic, State: "blocked", By: r1.v4}}},
+		{name: "Plant", prefix: plant, hosts: 40, except: []Expected{{Row: rowICMP, State: "blocked"}}},
+	}
+	if ipv6 {
+		subnets = append(subnets, subnet{name: "Office, IPv6", prefix: pre("fd00:198:1001::/64"), hosts: 16, second: true})
 	}
 	n.Routers[0].Filters = []Filter{{To: dmz, Protocol: scanner.TCP, First: dynamicFirst, Last: dynamicLast, Do: RejectProhibited}}
 	n.Routers[1].Filters = []Filter{
 		{To: branch, Protocol: scanner.TCP, First: 445, Do: RejectProhibited},
-		{To: plant, Protocol: scanner.TCP, First: dynamicFirst, Last: dynamicLast, Do: Drop},
+		{To: plant, Protocol: scanner.ICMP, Do: Drop},
 	}
-	if ipv6 {
-		subnets = append(subnets, subnet{prefix: pre("fd00:198:1001::/64"), hosts: 16, second: true})
+	d.plan.Faults = []string{
+		fmt.Sprintf("r2 (%v) rejects TCP 445 to %v (Branch)", r2.v4, branch),
+		fmt.Sprintf("r1 (%v) rejects TCP %d-%d to %v (DMZ)", r1.v4, dynamicFirst, dynamicLast, dmz),
+		fmt.Sprintf("r2 swallows echo requests to %v (Plant)", plant),
 	}
-	p := &Plan{
-		Network: n, Site: "LAB",
-		Faults: []string{
-			fmt.Sprintf("r2 (%v) rejects TCP 445 to %v: communication administratively prohibited", r2, branch),
-			fmt.Sprintf("r1 (%v) refuses TCP %d-%d to %v: communication administratively prohibited", r1, dynamicFirst, dynamicLast, dmz),
-			fmt.Sprintf("r2 swallows TCP %d-%d to %v", dynamicFirst, dynamicLast, plant),
-		},
-		Checks: []Check{{Vantage: "site-server"}},
-	}
-	d := demo{plan: p, records: Records{}, hosts: map[netip.Addr]Host{}}
-	clients := Fleet{Name: "clients", Behind: "r2", Host: d.host, Listen: ClientPC()}
+	f := Fleet{Name: "clients", Behind: "r2", Host: d.host, Listen: ClientPC()}
 	for _, s := range subnets {
-		d.populate(&clients, s)
+		d.populate(&f, s)
 	}
 	d.stale("pc-017", "pc-042")
-	n.Fleets = []Fleet{d.servers(), clients}
-	return p
+	return f
 }
 
 // ClientPC is what a Windows client offers to the network that is allowed to
@@ -113,6 +136,7 @@ func (d *demo) name(computer string, a netip.Addr) Host {
 // populate puts the clients of a subnet into the fleet, from its tenth address up.
 func (d *demo) populate(f *Fleet, s subnet) {
 	f.Prefixes = append(f.Prefixes, s.prefix)
+	d.plan.Subnets = append(d.plan.Subnets, Subnet{s.name, s.prefix})
 	truth := &d.plan.Checks[0].Truth
 	first := d.count + 1
 	if s.second {
@@ -125,13 +149,7 @@ func (d *demo) populate(f *Fleet, s subnet) {
 		if !s.second {
 			d.plan.Targets = append(d.plan.Targets, h.DNSName)
 		}
-		if i >= s.hosts-s.off {
-			f.Off = append(f.Off, netip.PrefixFrom(h.Addr, h.Addr.BitLen()))
-			d.plan.Faults = append(d.plan.Faults, fmt.Sprintf("%s (%v) is off", h.DNSName, h.Addr))
-			*truth = append(*truth, expect(h.DNSName, h.Addr, "down")...)
-			continue
-		}
-		*truth = append(*truth, expect(h.DNSName, h.Addr, "open", Expected{Row: s.except, State: s.state, By: s.by})...)
+		*truth = append(*truth, expect(h.DNSName, h.Addr, "open", s.except...)...)
 	}
 }
 
@@ -140,7 +158,7 @@ func (d *demo) stale(computer, at string) {
 	n := d.plan.Network
 	name, other := n.HostNamed(computer, netip.Addr{}).DNSName, n.HostNamed(at, netip.Addr{}).DNSName
 	addr := d.records[other][0]
-	d.plan.Faults = append(d.plan.Faults, fmt.Sprintf("DNS gives %s the address of %s, %v: a stale record", name, other, addr))
+	d.plan.Faults = append(d.plan.Faults, fmt.Sprintf("DNS gives %s the address of %s: a stale record", name, other))
 	d.records[name] = []netip.Addr{addr}
 	truth := d.plan.Checks[0].Truth
 	for i := range truth {
@@ -150,41 +168,61 @@ func (d *demo) stale(computer, at string) {
 	}
 }
 
-// servers are the DNS server and the two management points, one of which is a
-// proxy in truth. What clients need of them cannot be proven by the site server.
-func (d *demo) servers() Fleet {
-	prefix := netip.MustParsePrefix("198.19.0.0/24")
-	dns := nth(prefix, 53)
-	mp, proxied := d.name("MP1", nth(prefix, 10)), d.name("MP2", nth(prefix, 11))
-	p := d.plan
-	p.Network.DNS = dns
-	p.ManagementPoints = []string{mp.DNSName, proxied.DNSName}
-	p.Faults = append(p.Faults, fmt.Sprintf("a proxy answers in the place of the management point %s (%v)", proxied.DNSName, proxied.Addr))
-	client := Check{Vantage: "client", Rows: []string{rowMPHTTP}, Truth: []Expected{
-		{Host: mp.DNSName, Addr: mp.Addr, Row: rowMPHTTP, State: "open"},
-		{Host: proxied.DNSName, Addr: proxied.Addr, Row: rowMPHTTP, State: "wrong-service"},
-	}}
-	for _, h := range []Host{mp, proxied} {
-		for _, row := range []string{rowMPHTTP, rowMPHTTPS} {
-			p.Checks[0].Truth = append(p.Checks[0].Truth, Expected{Host: h.DNSName, Addr: h.Addr, Row: row, State: "untested"})
+// servers describes the two subnets of servers, and the DNS server in the first.
+func (d *demo) servers(all []computer, ipv6 bool) (site, domain Fleet) {
+	near4, far4 := netip.MustParsePrefix(siteSubnet4), netip.MustParsePrefix(domainSubnet4)
+	d.plan.Network.DNS = nth(near4, 53)
+	site = Fleet{
+		Name: "servers", Behind: "r1", Prefixes: []netip.Prefix{near4}, Host: d.host,
+		Listen: []Listen{{Addr: d.plan.Network.DNS, Port: dnsPort, Protocol: scanner.UDP, Service: DNS(d.records)}},
+	}
+	domain = Fleet{Name: "domain", Behind: "r2", Prefixes: []netip.Prefix{far4}, Host: d.host}
+	if ipv6 {
+		site.Prefixes = append(site.Prefixes, netip.MustParsePrefix(siteSubnet6))
+		domain.Prefixes = append(domain.Prefixes, netip.MustParsePrefix(domainSubnet6))
+	}
+	ports := usualPorts()
+	for i, c := range all {
+		f := &site
+		if c.far {
+			f = &domain
+		}
+		var addrs []netip.Addr
+		for _, p := range f.Prefixes {
+			if p.Addr().Is4() || !c.only4 {
+				addrs = append(addrs, d.name(c.name, nth(p, 10+i)).Addr)
+			}
+		}
+		d.server(c, addrs...)
+		for _, a := range addrs {
+			for _, o := range c.offers {
+				l := Listen{Addr: a, Port: o.number, Service: o.service}
+				if o.port != "" {
+					l.Port = ports[o.port]
+				}
+				if isUDP(o.port) {
+					l.Protocol = scanner.UDP
+				}
+				f.Listen = append(f.Listen, l)
+			}
 		}
 	}
-	p.Checks = append(p.Checks, client)
-	proxy := p.Network.HostNamed("PROXY", proxied.Addr)
-	return Fleet{
-		Name: "servers", Behind: "r1", Prefixes: []netip.Prefix{prefix},
-		Host: func(a netip.Addr) Host {
-			if a == proxy.Addr {
-				return proxy
-			}
-			return d.host(a)
-		},
-		Listen: []Listen{
-			{Addr: dns, Port: dnsPort, Protocol: scanner.UDP, Service: DNS(d.records)},
-			{Addr: mp.Addr, Port: 80, Service: ManagementPoint(p.Site)},
-			{Addr: proxied.Addr, Port: 80, Service: Proxy()},
-		},
+	return site, domain
+}
+
+// serverFilters plants the faults on the way to the servers.
+func (d *demo) serverFilters(r2 rejecter) {
+	n := d.plan.Network
+	block := func(router int, computer string, port uint16, do Action) {
+		for _, a := range d.records[n.HostNamed(computer, netip.Addr{}).DNSName] {
+			r := &n.Routers[router]
+			r.Filters = append(r.Filters, Filter{To: netip.PrefixFrom(a, a.BitLen()), Protocol: scanner.TCP, First: port, Do: do})
+		}
 	}
+	block(0, "wsus1", 8530, Drop)
+	d.fault("r1 swallows TCP 8530 to wsus1."+n.Domain+"; 8531 passes", "wsus1", "blocked", rejecter{}, "sup/sup-http")
+	block(1, "gc1", 3268, RejectProhibited)
+	d.fault(fmt.Sprintf("r2 (%v) rejects TCP 3268 to gc1.%s; 3269 passes", r2.v4, n.Domain), "gc1", "blocked", r2, "nap/gc-ldap")
 }
 
 // nth is the address n places behind the first of a prefix.

@@ -4,6 +4,7 @@ import (
 	"cmreach/scanner/lab"
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func demo(t *testing.T) (*lab.Lab, *lab.Plan) {
 // TestDemoIsAsPlanted holds every line of the truth against the wire.
 func TestDemoIsAsPlanted(t *testing.T) {
 	l, p := demo(t)
-	if len(p.Targets) < 240 || len(p.Checks) != 2 {
+	if len(p.Targets) < 240 || len(p.Checks) != 3 {
 		t.Fatalf("%d targets, %d checks", len(p.Targets), len(p.Checks))
 	}
 	var g errgroup.Group
@@ -54,12 +55,16 @@ func asPlanted(ctx context.Context, e lab.Expected) error {
 		return nil
 	}
 	prohibited := seen(fmt.Sprintf("icmp 3/13 by %v", e.By))
-	switch row := strings.TrimPrefix(e.Row, "push/"); row + " " + e.State {
+	if e.Addr.Is6() {
+		prohibited = seen(fmt.Sprintf("icmp 1/1 by %v", e.By)) // RFC 4443 3.1
+	}
+	_, row, _ := strings.Cut(e.Row, "/")
+	switch row + " " + e.State {
 	case "icmp open", "icmp wrong-host":
 		return want(ping(e.Addr), "open")
-	case "icmp down":
+	case "icmp blocked":
 		return want(ping(e.Addr), "silent")
-	case "smb open", "smb wrong-host":
+	case "smb open", "smb wrong-host", "client-smb open", "client-smb wrong-host":
 		info, err := challenged(ctx, at(445))
 		if same := info.DNSComputer == e.Host; err != nil || same != (e.State == "open") {
 			return fmt.Errorf("challenge of %+v, %w", info, err)
@@ -74,30 +79,27 @@ func asPlanted(ctx context.Context, e lab.Expected) error {
 			return fmt.Errorf("names %q", names)
 		}
 		return nil
-	case "rpc-dynamic open", "rpc-dynamic wrong-host", "rpc-dynamic blocked", "rpc-dynamic inconclusive":
+	case "rpc-dynamic open", "rpc-dynamic wrong-host", "rpc-dynamic blocked", "shv-rpc-dynamic open":
 		return dynamic(ctx, e, prohibited)
-	case "smb blocked":
+	case "smb blocked", "client-smb blocked":
 		return want(connect(at(445)), prohibited)
-	case "smb down":
-		return want(connect(at(445)), "silent")
-	case "epm-tcp down", "rpc-dynamic down":
-		return want(connect(at(135)), "silent")
 	case "epm-udp open", "epm-udp wrong-host":
 		return udpMapper(at(135))
-	case "epm-udp down":
-		return want(datagram(at(135)), "silent")
-	case "mp-http untested", "mp-https untested":
-		return nil
-	case "mp-http open", "mp-http wrong-service":
-		status, body, err := get(ctx, "http://"+at(80).String()+"/SMS_MP/.sms_aut?MPLIST")
-		is := status == 200 && strings.Contains(body, `FQDN="`+e.Host+`"`)
-		if err != nil || is != (e.State == "open") || !is && status != 502 {
-			return fmt.Errorf("status %d, %w: %s", status, err, body)
-		}
-		return nil
+	case "sup-http blocked":
+		return want(connect(at(8530)), "silent")
+	case "gc-ldap blocked":
+		return want(connect(at(3268)), prohibited)
+	case "dhcp open":
+		return inform(at(67))
 	default:
-		return fmt.Errorf("the test does not know how to look at %s %s", row, e.State)
+		return serverAsPlanted(ctx, e, func(name string) netip.AddrPort { return at(usual[name]) })
 	}
+}
+
+// usual are the ports of the servers, by the names in the profiles.
+var usual = map[string]uint16{
+	"smb": 445, "epm": 135, "http": 80, "https": 443, "sup-http": 8530, "sup-https": 8531, "ldap": 389, "ldaps": 636,
+	"gc": 3268, "gcs": 3269, "hra-http": 80, "hra-https": 443, "ike": 500, "ike-natt": 4500,
 }
 
 // dynamic asks the mapper for its ports, as it must be possible in any case,
@@ -107,7 +109,7 @@ func dynamic(ctx context.Context, e lab.Expected, prohibited seen) error {
 	if err != nil || !slices.Equal(ports, []uint16{49664, 49665, 49666}) {
 		return fmt.Errorf("ports %v, %w", ports, err)
 	}
-	wants := map[string]seen{"open": "open", "wrong-host": "open", "blocked": prohibited, "inconclusive": "silent"}
+	wants := map[string]seen{"open": "open", "wrong-host": "open", "blocked": prohibited}
 	for _, p := range ports {
 		if got := connect(netip.AddrPortFrom(e.Addr, p)); got != wants[e.State] {
 			return fmt.Errorf("port %d: got %q, want %q", p, got, wants[e.State])
@@ -176,6 +178,11 @@ func crowdAsPlanted(ctx context.Context, e lab.Expected) error {
 }
 
 func TestDemoTruthIsComplete(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		if p := lab.Demo(v6); p.Network.HasIPv6() != v6 || p.Network.Validate() != nil {
+			t.Errorf("with IPv6 %v: IPv6 %v, %v", v6, p.Network.HasIPv6(), p.Network.Validate())
+		}
+	}
 	p := lab.Demo(true)
 	type path struct {
 		host, row string
@@ -189,20 +196,22 @@ func TestDemoTruthIsComplete(t *testing.T) {
 		}
 		seen[k] = true
 		states[e.State]++
-		if e.By.IsValid() != (e.State == "blocked") {
+		if rejected := e.State == "blocked" && e.Row != "push/icmp"; e.By.IsValid() != rejected {
 			t.Errorf("%+v: somebody is to be named when, and only when, something is rejected", e)
 		}
 	}
-	// 248 clients with one address, of which 16 have two, and two management points.
-	if want := (248+16)*5 + 2*2; len(p.Checks[0].Truth) != want {
-		t.Errorf("%d lines, want %d", len(p.Checks[0].Truth), want)
-	}
-	want := map[string]int{"open": 1195, "blocked": 80, "inconclusive": 40, "down": 40, "wrong-host": 5, "untested": 4}
-	want["open"] = (248+16)*5 - 80 - 40 - 40 - 5
+	// Of 248 clients 16 have two addresses. Three subnets have a fault each, SMB in two rows.
+	clients := (248 + 16) * 6
+	want := map[string]int{"blocked": 40 + 2*40 + 40, "wrong-host": 6}
+	// The site server's own rows to servers, all with IPv6: LDAP, and three to the health validator.
+	want["open"] = clients - want["blocked"] - want["wrong-host"] + 2*(1+3)
+	want["wrong-service"] = 2 // LDAPS
+	// What clients need: two of one management point twice, of the other in IPv4; and so on.
+	want["untested"] = 2*4 + 4 + 2*(3+2+2) + 2 + 1 + 2*(2+3) + 2*(2+1)
 	if fmt.Sprint(states) != fmt.Sprint(want) {
 		t.Errorf("states %v, want %v", states, want)
 	}
-	if len(p.Faults) != 3+8+1+1 {
+	if len(p.Faults) != 3+1+3+2 {
 		t.Errorf("faults %q", p.Faults)
 	}
 }
@@ -212,4 +221,26 @@ func TestUnknownNameDoesNotExist(t *testing.T) {
 	if addrs, err := l.Resolver().LookupNetIP(t.Context(), "ip", "pc-999.lab.test."); err == nil {
 		t.Errorf("resolves to %v", addrs)
 	}
+}
+
+// inform asks a DHCP server for its options from port 68.
+func inform(to netip.AddrPort) error {
+	from, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to)) // sends nothing: it only asks which address is ours
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	ours, ok := from.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return fmt.Errorf("no UDP address: %v", from.LocalAddr())
+	}
+	request, err := informRequest(ours.IP)
+	if err != nil {
+		return err
+	}
+	b, err := exchange(&net.UDPAddr{IP: ours.IP, Port: 68}, to, request.ToBytes())
+	if err != nil {
+		return err
+	}
+	return isAck(b, request, to.Addr())
 }

@@ -9,8 +9,8 @@
 // the real protocols through the codecs of probes/wire. There is no route out
 // of the namespaces, and they are gone when the process ends.
 //
-// [Demo] describes the network of `cmreach demo` together with the verdicts
-// that a right scanner must come to. Where namespaces are not to be had,
+// [Demo] describes the network of `cmreach demo`, with the servers of a site and
+// of its domain, together with the verdicts that a right scanner must come to. Where namespaces are not to be had,
 // [Loopback] offers a handful of the same hosts on 127.0.0.0/8.
 //
 // The package may import probes/wire and, for its words, scanner. It knows

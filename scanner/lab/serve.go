@@ -3,6 +3,7 @@ package lab
 import (
 	"cmreach/scanner"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +21,8 @@ type Service struct {
 	HTTP func(w http.ResponseWriter, r *http.Request, h Host)
 	// Packet answers one datagram; nil is silence.
 	Packet func(request []byte, h Host) []byte
+	// Certify puts TLS in front of Conn or HTTP; nil: there is none.
+	Certify Certify
 }
 
 // patience is the longest time that one conversation may take.
@@ -112,12 +115,19 @@ func (l *Lab) serveConns(ln net.Listener, s Service, who func(netip.Addr) Host) 
 			if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 				return
 			}
-			s.Conn(l.ctx, c, who(local(c.LocalAddr())))
+			stream := c
+			if s.Certify != nil {
+				stream = tls.Server(c, s.Certify.tlsConfig(at(who)))
+			}
+			s.Conn(l.ctx, stream, who(local(c.LocalAddr())))
 		})
 	}
 }
 
 func (l *Lab) serveHTTP(ln net.Listener, s Service, who func(netip.Addr) Host) {
+	if s.Certify != nil {
+		ln = quiet{tls.NewListener(ln, s.Certify.tlsConfig(at(who)))}
+	}
 	srv := &http.Server{
 		ReadHeaderTimeout: patience,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -130,6 +140,24 @@ func (l *Lab) serveHTTP(ln net.Listener, s Service, who func(netip.Addr) Host) {
 	}
 	l.onClose(srv.Close)
 	l.serve.Go(func() { _ = srv.Serve(ln) }) // ends with http.ErrServerClosed
+}
+
+// quiet hides from a web server that its connections are TLS: it would write to
+// standard error whenever a client ends a handshake.
+type quiet struct{ net.Listener }
+
+// Accept waits for the next connection.
+func (q quiet) Accept() (net.Conn, error) {
+	c, err := q.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return struct{ net.Conn }{c}, nil
+}
+
+// at finds who lives at the near end of a connection.
+func at(who func(netip.Addr) Host) func(net.Addr) Host {
+	return func(a net.Addr) Host { return who(local(a)) }
 }
 
 // local is the address that the peer connected to.

@@ -60,8 +60,10 @@ type text struct {
 	o   TextOptions
 	out page
 
-	failing, errors, undecided, untested []cause.Cause
-	said                                 map[string]int // the cause that gave an advice first
+	failing, errors, undecided, untested, byHand []cause.Cause
+
+	said  map[string]int // the cause that gave an advice first
+	brief bool           // only what matters first
 }
 
 // answer says in the first lines how it stands.
@@ -88,7 +90,7 @@ func (t *text) answer() {
 	default:
 		t.out.banner(green, "READY", "every required path that can be tested from here is open.")
 	}
-	if total > 0 {
+	if total > 0 && !t.brief {
 		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
 			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
 	}
@@ -101,8 +103,10 @@ func (t *text) answer() {
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
 	}
-	t.out.line("")
-	t.out.para(0, 2, t.about())
+	if !t.brief {
+		t.out.line("")
+		t.out.para(0, 2, t.about())
+	}
 }
 
 // about says what was checked, from where and when.
@@ -182,6 +186,8 @@ func (t *text) causes() {
 			t.failing = append(t.failing, c)
 		case c.State == verdict.Error:
 			t.errors = append(t.errors, c)
+		case c.ByHand():
+			t.byHand = append(t.byHand, c)
 		case c.State == verdict.Untested:
 			t.untested = append(t.untested, c)
 		default:
@@ -191,7 +197,8 @@ func (t *text) causes() {
 	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
 	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
 	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
-	t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
+	n = t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
+	t.section(plain, "WHAT MUST BE CHECKED BY HAND", t.byHand, n)
 }
 
 // section numbers on from n and returns the last number.
@@ -261,6 +268,8 @@ func (t *text) nextStep() {
 		s = "See to cause 1, then run the same check again for these hosts."
 	case len(t.untested) > 0:
 		s = "Run the command under cause 1 where these paths start."
+	case len(t.byHand) > 0:
+		s = "Check by hand what cause 1 says; nothing else is left to do for the network."
 	case t.r.Tally.Hosts == 0:
 		s = "Look at the target list and the roles of the site: cmreach plan shows what would be checked."
 	}
