@@ -287,10 +287,16 @@ func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
 			for _, extra := range r.Extra {
 				ends[endpoint{r.Protocol, extra}] = true
 			}
-		} else if r.Probe != "" && r.Protocol == scanner.TCP {
-			probes[talk{e, r.Probe}] = true
+			ends[e] = true
+			continue
 		}
-		ends[e] = true
+		for _, port := range r.OwnPorts() {
+			e.port = port
+			ends[e] = true
+			if r.Probe != "" && r.Protocol == scanner.TCP {
+				probes[talk{e, r.Probe}] = true
+			}
+		}
 	}
 	return len(ends), len(probes)
 }

@@ -24,11 +24,11 @@ func (d decoder) row(n *node, p *Profile) Row {
 	d.enum(f["listener"], "listener", []string{"now", "with-client"}, &r.Listener)
 	r.AnyOf = d.identifier(f["any_of"], "any_of")
 	r.Probe = d.word(f["probe"], "probe", Probes())
-	r.Via = d.portName(f["via"], p)
+	r.Via = d.onePort(f["via"], p)
 	r.ViaProbe = d.word(f["via_probe"], "probe", Probes())
 	if f["extra"] != nil {
 		for _, e := range d.list(f["extra"], "extra") {
-			r.Extra = append(r.Extra, d.portName(e, p))
+			r.Extra = append(r.Extra, d.onePort(e, p))
 		}
 	}
 	r.Port = d.portName(f["port"], p)
@@ -88,6 +88,15 @@ func (d decoder) enum(n *node, what string, known []string, v unmarshaler) {
 	if err := v.UnmarshalText([]byte(w)); err != nil {
 		d.add(n.at, "", "%s", err)
 	}
+}
+
+// onePort reads the name of a port that stands for one number.
+func (d decoder) onePort(n *node, p *Profile) string {
+	w := d.portName(n, p)
+	if port, _ := p.port(w); len(port.Further) > 0 {
+		d.add(n.at, "name a port with one number", "the port %s has several numbers", w)
+	}
+	return w
 }
 
 // portName reads the name of one of the profile's ports.

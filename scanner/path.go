@@ -17,6 +17,11 @@ type Requirement struct {
 	AnyOf    string   `json:"any_of,omitempty"` // one open row of a group satisfies all rows of it
 	Listener Listener `json:"listener"`
 
+	// Ports are all ports of a row that has several, Port first; nil for others.
+	Ports []uint16 `json:"ports,omitempty"`
+	// Several says what they are to each other.
+	Several Several `json:"several,omitzero"`
+
 	// Via is the port whose conversation names the ports of this row, as the
 	// RPC endpoint mapper on 135 names the dynamic ports. 0: the row has its own.
 	Via uint16 `json:"via,omitempty"`

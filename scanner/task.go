@@ -67,7 +67,9 @@ func newHostRun(h *Host) *hostRun {
 			r.add(TCP, row.Via, 0, row.ViaProbe)
 			continue
 		}
-		r.add(row.Protocol, row.Port, 0, row.Probe)
+		for _, port := range row.OwnPorts() {
+			r.add(row.Protocol, port, 0, row.Probe)
+		}
 	}
 	return r
 }

@@ -58,7 +58,7 @@ func (s *selection) discover(ctx context.Context, dns nameService, list []*profi
 func (s *selection) usePorts(ports []uint16, full string, site *profiles.Site) ([]string, error) {
 	slices.Sort(ports)
 	ports = slices.DeleteFunc(slices.Compact(ports), func(p uint16) bool {
-		return p == 80 || p == 443 || s.namesPort(p) || site.Ports["http"] == p || site.Ports["https"] == p
+		return p == 80 || p == 443 || s.namesPort(p) || slices.Contains(site.Ports["http"], p) || slices.Contains(site.Ports["https"], p)
 	})
 	switch {
 	case len(ports) == 0:

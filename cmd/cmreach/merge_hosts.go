@@ -136,7 +136,7 @@ func joinRows(have, more []*scanner.Requirement) []*scanner.Requirement {
 // difference is what two runs checked differently under one id.
 func difference(a, b *scanner.Requirement) (what, inA, inB string) {
 	port := func(r *scanner.Requirement) string {
-		s := fmt.Sprintf("%s/%d", r.Protocol, r.Port)
+		s := fmt.Sprintf("%s/%s", r.Protocol, scanner.PortList(r.OwnPorts()))
 		if r.Via != 0 {
 			s += fmt.Sprintf(" by way of %d", r.Via)
 		}
@@ -144,6 +144,7 @@ func difference(a, b *scanner.Requirement) (what, inA, inB string) {
 	}
 	for _, d := range []struct{ what, a, b string }{
 		{"port", port(a), port(b)},
+		{"meaning of several ports", a.Several.String(), b.Several.String()},
 		{"further ports", fmt.Sprint(a.Extra), fmt.Sprint(b.Extra)},
 		{"way", fmt.Sprintf("%s to %s", a.From, a.To), fmt.Sprintf("%s to %s", b.From, b.To)},
 		{"probe", fmt.Sprintf("%q", a.Probe+a.ViaProbe), fmt.Sprintf("%q", b.Probe+b.ViaProbe)},

@@ -19,7 +19,11 @@ type profileDocument struct {
 type portDocument struct {
 	Name    string `json:"name"`
 	Default uint16 `json:"default"`
-	About   string `json:"about,omitempty"`
+	// Ports and Several are of a port that stands for several: all of them, and
+	// what they are to each other.
+	Ports   []uint16        `json:"ports,omitempty"`
+	Several scanner.Several `json:"several,omitzero"`
+	About   string          `json:"about,omitempty"`
 }
 
 type rowDocument struct {
@@ -47,7 +51,11 @@ func newProfileDocument(pr *profiles.Profile) profileDocument {
 	number := map[string]uint16{}
 	for _, p := range pr.Ports {
 		number[p.Name] = p.Default
-		doc.Ports = append(doc.Ports, portDocument{Name: p.Name, Default: p.Default, About: p.About})
+		port := portDocument{Name: p.Name, Default: p.Default, Several: p.Several, About: p.About}
+		if len(p.Further) > 0 {
+			port.Ports = p.Numbers()
+		}
+		doc.Ports = append(doc.Ports, port)
 	}
 	for _, r := range pr.Rows {
 		row := rowDocument{

@@ -83,14 +83,14 @@ func showProfile(w io.Writer, pr *profiles.Profile) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, port := range pr.Ports {
-		fmt.Fprintf(tw, "  %s\t%d\t%s\n", port.Name, port.Default, port.About)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", port.Name, scanner.PortList(port.Numbers()), port.About)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	ports := map[string]uint16{}
+	ports := map[string]string{}
 	for _, port := range pr.Ports {
-		ports[port.Name] = port.Default
+		ports[port.Name] = scanner.PortList(port.Numbers()) + severalPhrase(port.Several)
 	}
 	for _, r := range pr.Rows {
 		fmt.Fprintf(w, "\n%s/%s  %s\n", pr.Name, r.ID, r.Title)
@@ -106,14 +106,14 @@ func showProfile(w io.Writer, pr *profiles.Profile) error {
 }
 
 // rowPort says where a row goes to.
-func rowPort(r profiles.Row, ports map[string]uint16) string {
+func rowPort(r profiles.Row, ports map[string]string) string {
 	switch {
 	case r.Via != "":
 		var extra []string
 		for _, e := range r.Extra {
-			extra = append(extra, fmt.Sprintf("%d", ports[e]))
+			extra = append(extra, ports[e])
 		}
-		s := fmt.Sprintf("%s, ports named by %d", strings.ToUpper(r.Protocol.String()), ports[r.Via])
+		s := fmt.Sprintf("%s, ports named by %s", strings.ToUpper(r.Protocol.String()), ports[r.Via])
 		if len(extra) > 0 {
 			s += ", and " + strings.Join(extra, ", ")
 		}
@@ -123,7 +123,21 @@ func rowPort(r profiles.Row, ports map[string]uint16) string {
 	case r.Port == "":
 		return strings.ToUpper(r.Protocol.String()) + " echo"
 	default:
-		return fmt.Sprintf("%s %d (%s)", strings.ToUpper(r.Protocol.String()), ports[r.Port], r.Port)
+		return fmt.Sprintf("%s %s (%s)", strings.ToUpper(r.Protocol.String()), ports[r.Port], r.Port)
+	}
+}
+
+// severalPhrase says what several numbers of a port are to each other.
+func severalPhrase(s scanner.Several) string {
+	switch s {
+	case scanner.SeveralAll:
+		return ", each of them"
+	case scanner.SeveralAny:
+		return ", or an alternative that the site names"
+	case scanner.SeveralInstances:
+		return ", one for each instance"
+	default:
+		return ""
 	}
 }
 

@@ -189,10 +189,19 @@ type row struct {
 	id       string
 	protocol scanner.Protocol
 	port     uint16
+	ports    string // of a row with several, those that are like it
+}
+
+// ports names the ports of the finding.
+func ports(f verdict.Finding) string {
+	if like := f.PortsLike(); len(like) > 0 {
+		return scanner.PortList(like)
+	}
+	return scanner.PortList([]uint16{f.Port})
 }
 
 func (g *group) add(f verdict.Finding) {
-	r := row{f.Requirement, f.Protocol, f.Port}
+	r := row{f.Requirement, f.Protocol, f.Port, ports(f)}
 	if !slices.Contains(g.rows, r) {
 		g.rows = append(g.rows, r)
 	}
@@ -223,7 +232,7 @@ func (g *group) add(f verdict.Finding) {
 
 func (g *group) cause(k key, open map[string]*subnets) Cause {
 	slices.SortFunc(g.rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port))
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port), cmp.Compare(a.ports, b.ports))
 	})
 	c := Cause{
 		ID: k.id(), State: k.state, Reason: k.reason, By: k.by,

@@ -130,7 +130,7 @@ func (t *text) rows(v *look) {
 	t.out.head("WHAT WORKS")
 	for _, p := range t.inOrder(t.r.Tally.Requirements) {
 		row := v.rows[p.Name]
-		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.port),
+		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.ports),
 			v.digits, p.States[verdict.Open], v.digits, p.Total())
 		if p.States[verdict.Open] > 0 {
 			line += " (" + row.proof.String() + ")"
@@ -327,13 +327,25 @@ func hosts(n int) string {
 }
 
 // portOf names a port, or what takes its place.
-func portOf(p scanner.Protocol, port uint16) string {
+func portOf(p scanner.Protocol, ports []uint16) string {
 	switch {
 	case p == scanner.ICMP:
 		return "echo"
-	case port == 0:
+	case len(ports) == 0 || ports[0] == 0:
 		return p.String() + "/rpc"
 	default:
-		return fmt.Sprintf("%s/%d", p, port)
+		return fmt.Sprintf("%s/%s", p, scanner.PortList(ports))
 	}
+}
+
+// portsOf are all ports that a finding is about.
+func portsOf(f verdict.Finding) []uint16 {
+	if len(f.Ports) == 0 {
+		return []uint16{f.Port}
+	}
+	var out []uint16
+	for _, p := range f.Ports {
+		out = append(out, p.Port)
+	}
+	return out
 }

@@ -18,8 +18,7 @@ func Judge(h scanner.Host, c Context) []Finding {
 	v := newView(h)
 	out := make([]Finding, len(h.Rows))
 	for i, row := range h.Rows {
-		p := newPath(v, row)
-		out[i] = p.finding()
+		out[i] = v.finding(row)
 		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error && out[i].State != Untested {
 			untested(&out[i], c)
 		}

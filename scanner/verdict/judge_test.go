@@ -55,6 +55,12 @@ func row(t *testing.T, id string, vantage scanner.Role) *scanner.Requirement {
 		r.From, r.To, r.Port, r.Probe, r.AnyOf = scanner.RoleClient, scanner.RoleManagementPoint, 80, "http-mp", "mp"
 	case "mp-https":
 		r.From, r.To, r.Port, r.Probe, r.AnyOf = scanner.RoleClient, scanner.RoleManagementPoint, 443, "https-mp", "mp"
+	case "every":
+		r.Port, r.Ports, r.Several = 9100, []uint16{9100, 9101, 9102}, scanner.SeveralAll
+	case "either":
+		r.Port, r.Ports, r.Several, r.Probe = 80, []uint16{80, 8080}, scanner.SeveralAny, "http-dp"
+	case "instances":
+		r.Port, r.Ports, r.Several = 10124, []uint16{10124, 10125, 10126, 10127}, scanner.SeveralInstances
 	default:
 		t.Fatalf("unknown row %q", id)
 	}
@@ -219,6 +225,9 @@ func TestCases(t *testing.T) {
 					t.Errorf("%s: got %q, want %q\n  %s", id, got, c.Want[id], f.Message)
 				}
 				reasons[f.Reason] = true
+				for _, p := range f.Ports {
+					reasons[p.Reason] = true
+				}
 				if !strings.HasPrefix(f.Reason, f.State.String()+".") {
 					t.Errorf("%s: reason %q does not begin with its state %q", id, f.Reason, f.State)
 				}

@@ -94,6 +94,7 @@ func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
 type path struct {
 	view  *view
 	row   *scanner.Requirement
+	spare bool                 // the port is of an instance of the service that need not exist
 	sweep *scanner.Observation // single packets to the row's port
 	talk  *scanner.Observation // the conversation that proves the row
 	// For rows whose ports a conversation names, sweep and talk are those of
