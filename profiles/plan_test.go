@@ -78,6 +78,11 @@ var plans = []struct {
 		paths: 10,
 	},
 	{
+		profile: "client-requests", name: "a default and its alternative",
+		o:    Options{Roles: []string{"management-point=mp1"}, Vantage: "client", Ports: []string{"http=80,8080", "https=443, 8443-8444"}},
+		want: "mp1 client-requests/http:80, 8080=any client-requests/https:443, 8443, 8444=any\n", paths: 2,
+	},
+	{
 		profile: "cmg", name: "a gateway with as many instances as there may be",
 		o:     Options{Roles: []string{"cloud-management-gateway=gw1"}, Vantage: "cmg-connection-point"},
 		want:  "gw1 cmg/client-https:443? cmg/link-https:443 cmg/link-vmss:10124-10139=instances cmg/link-tls:10140-10155=instances\n",

@@ -75,7 +75,7 @@ func (s *selection) usePorts(ports []uint16, full string, site *profiles.Site) (
 // namesPort reports whether a --port names this number.
 func (s *selection) namesPort(p uint16) bool {
 	return slices.ContainsFunc(s.ports, func(f string) bool {
-		return slices.ContainsFunc(strings.Split(f, ","), func(e string) bool { return strings.HasSuffix(e, fmt.Sprintf("=%d", p)) })
+		return slices.ContainsFunc(strings.Split(f, ","), func(e string) bool { return strings.TrimSpace(e[strings.Index(e, "=")+1:]) == fmt.Sprint(p) })
 	})
 }
 
