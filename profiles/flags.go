@@ -288,6 +288,9 @@ func (out overrides) requirement(p *Profile, r Row) *scanner.Requirement {
 		Via: firstOf(out.ports[r.Via]), ViaProbe: r.ViaProbe,
 		FromHere: r.From == out.vantage, Source: r.Source, Fix: r.Fix,
 	}
+	if req.Expect = r.Expect; !r.Expect.IsZero() {
+		req.Probe = "banner:" + req.ID
+	}
 	for _, name := range r.Extra {
 		req.Extra = append(req.Extra, firstOf(out.ports[name]))
 	}

@@ -162,7 +162,7 @@ func (d decoder) ports(n *node) []Port {
 	var out []Port
 	for _, p := range n.pairs {
 		port := Port{Name: d.identifier(p.key, "port")}
-		if p.value.kind == scalarNode { // the short form "smb: 445"
+		if p.value.kind == scalarNode || p.value.kind == listNode { // the short form "smb: 445"
 			port.number(d.portNumbers(p.value, "default"))
 		} else {
 			f := d.mapping(p.value, "a port", "default", "several", "about")

@@ -43,6 +43,8 @@ type Row struct {
 	ViaProbe string   // the word for that conversation
 	Extra    []string // names of fixed ports that are tried beside the named ones
 
+	Expect scanner.Expect // what is sent and must come back, in place of a probe
+
 	When   Condition
 	Source string // document and section
 	Fix    string // what to do when the path does not work

@@ -6,7 +6,7 @@ import "cmreach/scanner"
 func (d decoder) row(n *node, p *Profile) Row {
 	f := d.mapping(n, "a row",
 		"id", "title", "from", "to", "protocol", "port", "need", "any_of", "listener",
-		"probe", "via", "via_probe", "extra", "when", "source", "fix")
+		"probe", "send", "send_hex", "expect", "expect_pattern", "via", "via_probe", "extra", "when", "source", "fix")
 	if n.kind != mapNode {
 		return Row{}
 	}
@@ -32,6 +32,7 @@ func (d decoder) row(n *node, p *Profile) Row {
 		}
 	}
 	r.Port = d.portName(f["port"], p)
+	r.Expect = d.expect(n.at, what, f, r.Protocol)
 	r.When = d.condition(f["when"])
 	r.Source, r.Fix = d.text(f["source"], "source"), d.text(f["fix"], "fix")
 	d.rowShape(n.at, what, f, r)

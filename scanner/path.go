@@ -30,6 +30,10 @@ type Requirement struct {
 	// Extra are fixed ports that are tried beside the named ones (WMI's 24158).
 	Extra []uint16 `json:"extra,omitempty"`
 
+	// Expect is what a row of a profile of one's own says instead of a probe of
+	// this program. Probe is then a word for the conversation that it makes.
+	Expect Expect `json:"expect,omitzero"`
+
 	// FromHere says that the vantage holds the role From. Otherwise what is
 	// seen from here proves the service only, and the row stays untested.
 	FromHere bool `json:"from_here"`
@@ -37,6 +41,16 @@ type Requirement struct {
 	Source string `json:"source,omitempty"` // document and section
 	Fix    string `json:"fix,omitempty"`    // what to do when the path does not work
 }
+
+// Expect is what is sent on a plain port, and what must come back.
+type Expect struct {
+	Send    []byte `json:"send,omitempty"`    // nothing: the peer speaks first
+	Prefix  string `json:"prefix,omitempty"`  // the answer begins so
+	Pattern string `json:"pattern,omitempty"` // or matches this regular expression of Go
+}
+
+// IsZero reports whether nothing is sent and nothing expected.
+func (e Expect) IsZero() bool { return len(e.Send) == 0 && e.Prefix == "" && e.Pattern == "" }
 
 // Target is a computer as the administrator named it, with what is required of
 // it. The engine turns it into one [Host] for each of its addresses.

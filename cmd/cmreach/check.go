@@ -218,10 +218,25 @@ func (c *checkRun) header(notes []string) record.Header {
 
 func (c *checkRun) config(engine *socket.Connect) scanner.Config {
 	return scanner.Config{
-		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: probes.ByName(),
+		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: conversations(c.plan.Rows),
 		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}
+}
+
+// conversations are the probes of this program, and those that rows of profiles
+// bring with them.
+func conversations(rows []*scanner.Requirement) map[string]scanner.Probe {
+	all := probes.ByName()
+	for _, r := range rows {
+		if r.Expect.IsZero() {
+			continue
+		}
+		if p, err := probes.Banner(r.Probe, r.Protocol, r.Expect); err == nil { // its pattern was checked with the profile
+			all[r.Probe] = p
+		}
+	}
+	return all
 }
 
 // openRecord opens the file that the run is recorded in: an output if one is

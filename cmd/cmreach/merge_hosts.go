@@ -148,6 +148,7 @@ func difference(a, b *scanner.Requirement) (what, inA, inB string) {
 		{"further ports", fmt.Sprint(a.Extra), fmt.Sprint(b.Extra)},
 		{"way", fmt.Sprintf("%s to %s", a.From, a.To), fmt.Sprintf("%s to %s", b.From, b.To)},
 		{"probe", fmt.Sprintf("%q", a.Probe+a.ViaProbe), fmt.Sprintf("%q", b.Probe+b.ViaProbe)},
+		{"expectation", fmt.Sprintf("%q", a.Expect), fmt.Sprintf("%q", b.Expect)},
 		{"need", a.Need.String(), b.Need.String()},
 		{"any-of group", fmt.Sprintf("%q", a.AnyOf), fmt.Sprintf("%q", b.AnyOf)},
 	} {

@@ -96,6 +96,9 @@ func showProfile(w io.Writer, pr *profiles.Profile) error {
 		fmt.Fprintf(w, "\n%s/%s  %s\n", pr.Name, r.ID, r.Title)
 		fmt.Fprintf(w, "  way      %s → %s, %s\n", r.From, r.To, rowPort(r, ports))
 		fmt.Fprintf(w, "  need     %s%s\n", r.Need, rowNeed(r))
+		if e := r.Expect; !e.IsZero() {
+			fmt.Fprintf(w, "  expects  %s\n", expectPhrase(e))
+		}
 		if r.Probe != "" {
 			fmt.Fprintf(w, "  probe    %s\n", r.Probe)
 		}
@@ -139,6 +142,23 @@ func severalPhrase(s scanner.Several) string {
 	default:
 		return ""
 	}
+}
+
+// expectPhrase says what a row sends, and what must come back.
+func expectPhrase(e scanner.Expect) string {
+	var parts []string
+	if len(e.Send) > 0 {
+		parts = append(parts, fmt.Sprintf("to %q", e.Send))
+	}
+	switch {
+	case e.Prefix != "":
+		parts = append(parts, fmt.Sprintf("an answer that begins with %q", e.Prefix))
+	case e.Pattern != "":
+		parts = append(parts, fmt.Sprintf("an answer that matches %q", e.Pattern))
+	default:
+		parts = append(parts, "any answer")
+	}
+	return strings.Join(parts, " ")
 }
 
 func rowNeed(r profiles.Row) string {
