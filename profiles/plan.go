@@ -33,6 +33,7 @@ type Plan struct {
 	Rows     []*scanner.Requirement // in the order of the profiles
 	LeftOut  []LeftOut
 
+	site       *Site // nil: no site file
 	targets    *Targets
 	clientRows []*scanner.Requirement
 	servers    []server
@@ -67,7 +68,7 @@ func NewPlan(o Options) (*Plan, error) {
 	if p.targets == nil {
 		p.targets = &Targets{}
 	}
-	if o.Site != nil {
+	if p.site = o.Site; o.Site != nil {
 		p.Site = o.Site.Code
 	}
 	excluded := over.exclude(p.targets)
@@ -226,6 +227,26 @@ func (p *Plan) Paths() int {
 // Excluded reports whether an address must not be touched. Names can resolve
 // to excluded addresses, so whoever resolves them must ask.
 func (p *Plan) Excluded(a netip.Addr) bool { return p.targets.Excluded(a) }
+
+// Boundary names the boundary of the site that an address lies in; empty when
+// it lies in none.
+func (p *Plan) Boundary(a netip.Addr) string {
+	if p.site == nil || !a.IsValid() {
+		return ""
+	}
+	return p.site.Boundary(a)
+}
+
+// Boundaries are the names of the site's boundaries, in their order.
+func (p *Plan) Boundaries() []string {
+	var out []string
+	if p.site != nil {
+		for _, b := range p.site.Boundaries {
+			out = append(out, b.Name)
+		}
+	}
+	return out
+}
 
 // Duplicates is how many targets were named again and left out.
 func (p *Plan) Duplicates() int { return p.targets.Duplicates() }

@@ -66,7 +66,8 @@ type Target struct {
 // another.
 type Host struct {
 	Name         string         `json:"name"`
-	Addr         netip.Addr     `json:"addr"` // invalid when the name has no address
+	Addr         netip.Addr     `json:"addr"`               // invalid when the name has no address
+	Boundary     string         `json:"boundary,omitempty"` // the named part of the network that the address lies in
 	Tags         []Detail       `json:"tags,omitempty"`
 	Rows         []*Requirement `json:"-"`
 	Observations []Observation  `json:"-"`

@@ -171,6 +171,7 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 		return nil, nil
 	}
 	c.audit.add(c.ctx, ev.Host)
+	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
 	c.hosts++
@@ -212,7 +213,7 @@ func (c *checkRun) header(notes []string) record.Header {
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: "connect", Depth: c.selection.depth, Rate: c.selection.rate,
-		Timeout: c.timeout, Rounds: c.rounds, Notes: notes,
+		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
 	}
 }
 

@@ -169,6 +169,7 @@ func (m *merger) header() record.Header {
 		}
 		h.Profiles = append(h.Profiles, in.Profiles...)
 		h.Rows = joinRows(h.Rows, in.Rows)
+		h.Boundaries = each(append(h.Boundaries, in.Boundaries...))
 		for _, n := range in.Notes {
 			if len(in.Merged) == 0 {
 				n = r.label + ": " + n

@@ -81,6 +81,9 @@ func (ix *hostIndex) add(run string, h report.Host) *mergedHost {
 	if plainName(h.Name) == k.name {
 		m.Name = h.Name
 	}
+	if m.Boundary == "" {
+		m.Boundary = h.Boundary
+	}
 	if len(m.Tags) == 0 {
 		m.Tags = h.Tags
 	}
@@ -110,7 +113,7 @@ func (m *mergedHost) finish(rows []*scanner.Requirement) (scanner.Host, []verdic
 			continue
 		}
 		f := verdict.Merge(opinions)
-		f.Host, f.Tags = m.Name, m.Tags
+		f.Host, f.Boundary, f.Tags = m.Name, m.Boundary, m.Tags
 		findings = append(findings, f)
 		m.Rows = append(m.Rows, row)
 	}

@@ -32,12 +32,22 @@ type Cause struct {
 	Message      string           `json:"message"` // one sentence
 	Advice       []string         `json:"advice"`  // what to change, the most useful first
 
+	// Boundaries are the named parts of the network that the hosts lie in, with
+	// the most hosts first; those in none are left out.
+	Boundaries []Boundary `json:"boundaries,omitempty"`
+
 	// Neighbours are hosts of the same subnets to which the same path is open:
 	// with many of them, the hosts themselves are to be looked at, with none,
 	// the network.
 	Neighbours int `json:"neighbours_open"`
 
 	answers int // 1 for untested paths whose service was seen to answer: they come last
+}
+
+// Boundary is a named part of the network, and how many hosts of a cause lie in it.
+type Boundary struct {
+	Name  string `json:"name"`
+	Hosts int    `json:"hosts"`
 }
 
 // Group finds the causes of the findings that are required and not open. Each
@@ -176,6 +186,7 @@ type group struct {
 	nets  *subnets
 	paths int
 	hosts int
+	in    map[string]int // hosts by boundary
 
 	lastHost string
 	lastAddr netip.Addr
@@ -217,6 +228,12 @@ func (g *group) add(f verdict.Finding) {
 		return
 	}
 	g.hosts++
+	if f.Boundary != "" {
+		if g.in == nil {
+			g.in = map[string]int{}
+		}
+		g.in[f.Boundary]++
+	}
 	g.lastHost, g.lastAddr = f.Host, f.Addr
 	if f.Addr.IsValid() {
 		g.nets.add(f.Addr)
@@ -255,6 +272,12 @@ func (g *group) cause(k key, open map[string]*subnets) Cause {
 	if k.requirement != "" {
 		c.Neighbours = g.nets.common(open[k.requirement])
 	}
+	for name, n := range g.in {
+		c.Boundaries = append(c.Boundaries, Boundary{name, n})
+	}
+	slices.SortFunc(c.Boundaries, func(a, b Boundary) int {
+		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Name, b.Name))
+	})
 	w := words{c: c, k: k, g: g}
 	c.Message, c.Advice = w.message(), w.advice()
 	return c

@@ -55,7 +55,9 @@ type Header struct {
 	Rate     string                 `json:"rate"`
 	Timeout  time.Duration          `json:"timeout"` // nanoseconds
 	Rounds   int                    `json:"rounds"`
-	Notes    []string               `json:"notes,omitempty"` // what this machine or this engine could not do
+	// Boundaries are the named parts of the network, in the order of the site file.
+	Boundaries []string `json:"boundaries,omitempty"`
+	Notes      []string `json:"notes,omitempty"` // what this machine or this engine could not do
 	// Merged are the runs that a merged record was made of. Its findings rest
 	// on the rules and the vantage of each: they are not judged again.
 	Merged []Origin `json:"merged,omitempty"`
@@ -76,9 +78,11 @@ type Path struct {
 	Host        string     `json:"host"`
 	Addr        netip.Addr `json:"addr"`
 	Requirement string     `json:"requirement"`
+	// Boundary is the named part of the network that the address lies in, and
 	// Tags are what the list of targets says of the host. They stand at its
 	// first path only.
-	Tags []scanner.Detail `json:"tags,omitempty"`
+	Boundary string           `json:"boundary,omitempty"`
+	Tags     []scanner.Detail `json:"tags,omitempty"`
 }
 
 // Observation is one observation of a host.

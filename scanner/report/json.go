@@ -50,7 +50,14 @@ type summaryJSON struct {
 	Informational verdict.Counts `json:"informational"`
 	Profiles      []partJSON     `json:"profiles"`
 	Requirements  []partJSON     `json:"requirements"`
-	Coverage      []coverageJSON `json:"coverage,omitempty"` // of a merged record
+	Boundaries    []boundaryJSON `json:"boundaries,omitempty"` // of a site that names them; "" for hosts in none
+	Coverage      []coverageJSON `json:"coverage,omitempty"`   // of a merged record
+}
+
+// boundaryJSON counts the hosts of a named part of the network.
+type boundaryJSON struct {
+	Name  string    `json:"name"`
+	Hosts hostsJSON `json:"hosts"`
 }
 
 // hostsJSON counts the addresses by the worst that each of them met.
@@ -131,17 +138,12 @@ func (r *Run) runJSON() runJSON {
 
 func (r *Run) summaryJSON() summaryJSON {
 	t := r.Tally
-	by := t.HostsBy
 	return summaryJSON{
-		Exit: r.Exit(),
-		Hosts: hostsJSON{
-			Total: t.Hosts, Ready: by[verdict.ClassPassed] + by[verdict.ClassSatisfied], Failed: by[verdict.ClassFailed],
-			Error: by[verdict.ClassError], Undecided: by[verdict.ClassUndecided], Untested: by[verdict.ClassUntested],
-			Optional: by[verdict.ClassOptional],
-		},
+		Exit:  r.Exit(),
+		Hosts: hostsBy(t.Hosts, t.HostsBy),
 		Paths: t.All.Total(), Classes: classesOf(t.All), States: t.All.States,
 		Required: t.Required, Informational: t.Informational,
-		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Coverage: r.coverageJSON(),
+		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Boundaries: r.boundariesJSON(), Coverage: r.coverageJSON(),
 	}
 }
 

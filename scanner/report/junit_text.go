@@ -47,6 +47,9 @@ func body(f verdict.Finding) string {
 	if f.Fix != "" {
 		lines = append(lines, "to do: "+f.Fix)
 	}
+	if f.Boundary != "" {
+		lines = append(lines, "boundary: "+f.Boundary)
+	}
 	if tags := tagLine(f.Tags); tags != "" {
 		lines = append(lines, "tags: "+tags)
 	}

@@ -41,6 +41,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	t.rows(view)
 	t.coverage()
 	t.causes()
+	t.boundaries()
 	t.nextStep()
 	t.doubt()
 	if o.Verbose {
@@ -212,6 +213,9 @@ func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
 		t.out.colored(c, 2, 2+len(mark), mark+cs.Message)
 		indent := 2 + len(mark)
 		t.out.labelled(indent, "hosts: ", sample(cs))
+		if len(cs.Boundaries) > 0 {
+			t.out.labelled(indent, "in:    ", inBoundaries(cs))
+		}
 		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested {
 			t.out.labelled(indent, "seen:  ", strings.TrimPrefix(cs.Example, "seen "))
 		}

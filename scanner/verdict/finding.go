@@ -92,5 +92,6 @@ type Finding struct {
 	Evidence    []string          `json:"evidence"`           // what was seen, a line each
 	Fix         string            `json:"fix,omitempty"`      // what to change, from the profile
 	Conflict    bool              `json:"conflict,omitempty"` // of a merged record: runs decided it differently
+	Boundary    string            `json:"boundary,omitempty"` // the named part of the network that the host lies in
 	Tags        []scanner.Detail  `json:"tags,omitempty"`     // what the list of targets says of the host; no part of the verdict
 }

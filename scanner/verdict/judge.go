@@ -34,7 +34,7 @@ func (p *path) finding() Finding {
 		Profile: row.Profile, Requirement: row.ID, From: row.From, To: row.To,
 		Host: h.Name, Addr: h.Addr, Protocol: row.Protocol, Port: row.Port,
 		Required: row.Need == scanner.Required, AnyOf: row.AnyOf, Fix: row.Fix,
-		Evidence: p.evidence(), Tags: h.Tags,
+		Evidence: p.evidence(), Boundary: h.Boundary, Tags: h.Tags,
 	}
 	r := match(p)
 	f.State, f.Reason, f.Message = r.State, r.Reason, r.say(p)
