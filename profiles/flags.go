@@ -286,7 +286,8 @@ func (out overrides) requirement(p *Profile, r Row) *scanner.Requirement {
 		From: r.From, To: r.To, Protocol: r.Protocol, Port: firstOf(out.ports[r.Port]),
 		Probe: r.Probe, Need: r.Need, AnyOf: r.AnyOf, Listener: r.Listener,
 		Via: firstOf(out.ports[r.Via]), ViaProbe: r.ViaProbe,
-		FromHere: r.From == out.vantage, Source: r.Source, Fix: r.Fix,
+		FromHere: r.From == out.vantage, Source: r.Source,
+		Fix: fixText(r, func(name string) []uint16 { return out.ports[name] }),
 	}
 	if req.Expect = r.Expect; !r.Expect.IsZero() {
 		req.Probe = "banner:" + req.ID

@@ -188,6 +188,34 @@ func TestRequirement(t *testing.T) {
 	}
 }
 
+// TestFixPorts: cures name the ports of the run.
+func TestFixPorts(t *testing.T) {
+	p, err := NewPlan(Options{
+		Profiles: load(t, "push", "nap"), Targets: targets(t, "pc1"), Ports: []string{"smb=4450,ldaps=6360,http=80,8080", "wmi-fixed=24159"},
+		Roles: []string{"domain-controller=dc1", "management-point=mp1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"push/smb": "Permit TCP 4450 ", "push/rpc-dynamic": "pin WMI to TCP 24159:", "push/mp-http": "Permit TCP 80, 8080 ",
+		"nap/ad-ldap": "or TCP 6360 instead", "nap/ad-ldaps": "Permit TCP 6360 ",
+	}
+	for _, r := range p.Rows {
+		if w := want[r.ID]; !strings.Contains(r.Fix, w) {
+			t.Errorf("%s: no %q in %q", r.ID, w, r.Fix)
+		}
+		delete(want, r.ID)
+	}
+	if len(want) > 0 {
+		t.Errorf("not in the plan: %v", want)
+	}
+	braces := Row{Port: "smb", Fix: "run: if (1) { $_.x } {0} {port}, {smb}"}
+	if got := fixText(braces, func(n string) []uint16 { return map[string][]uint16{"smb": {445}}[n] }); got != "run: if (1) { $_.x } {0} 445, 445" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -35,6 +35,9 @@ func (d decoder) row(n *node, p *Profile) Row {
 	r.Expect = d.expect(n.at, what, f, r.Protocol)
 	r.When = d.condition(f["when"])
 	r.Source, r.Fix = d.text(f["source"], "source"), d.text(f["fix"], "fix")
+	if f["fix"] != nil {
+		d.fixPorts(f["fix"], what, r, p)
+	}
 	d.rowShape(n.at, what, f, r)
 	return r
 }

@@ -63,7 +63,7 @@ func newProfileDocument(pr *profiles.Profile) profileDocument {
 			ID: pr.Name + "/" + r.ID, Title: r.Title, From: r.From, To: r.To, Protocol: r.Protocol,
 			PortName: r.Port, Port: number[r.Port], Via: number[r.Via],
 			Need: r.Need, AnyOf: r.AnyOf, When: r.When.String(), Listener: r.Listener,
-			Probe: r.Probe, ViaProbe: r.ViaProbe, Expect: r.Expect, Source: r.Source, Fix: r.Fix,
+			Probe: r.Probe, ViaProbe: r.ViaProbe, Expect: r.Expect, Source: r.Source, Fix: pr.FixText(r),
 		}
 		for _, name := range r.Extra {
 			row.Extra = append(row.Extra, number[name])

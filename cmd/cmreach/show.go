@@ -103,7 +103,7 @@ func showProfile(w io.Writer, pr *profiles.Profile) error {
 			fmt.Fprintf(w, "  probe    %s\n", r.Probe)
 		}
 		fmt.Fprintf(w, "  source   %s\n", wrap(r.Source, 69, "           "))
-		fmt.Fprintf(w, "  cure     %s\n", wrap(r.Fix, 69, "           "))
+		fmt.Fprintf(w, "  cure     %s\n", wrap(pr.FixText(r), 69, "           "))
 	}
 	return nil
 }
