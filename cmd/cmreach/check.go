@@ -99,7 +99,9 @@ type checkRun struct {
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
-	hosts  int
+	hosts  int             // addresses
+	names  map[string]bool // of hosts that may have several addresses
+	bare   int             // hosts that are an address
 	broken error
 }
 
@@ -167,24 +169,40 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 		return nil, nil
 	case ev.Progress != nil:
 		c.last = *ev.Progress
-		c.progress.show(c.last)
+		c.progress.show(c.last, c.targets())
 		return nil, nil
 	}
 	c.audit.add(c.ctx, ev.Host)
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
-	c.hosts++
+	c.count(ev.Host)
 	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	return findings, nil
 }
 
+// count counts a host that is recorded: its address, and its name once.
+func (c *checkRun) count(h *scanner.Host) {
+	c.hosts++
+	if h.Addr.IsValid() && h.Name == h.Addr.String() {
+		c.bare++
+		return
+	}
+	if c.names == nil {
+		c.names = map[string]bool{}
+	}
+	c.names[h.Name] = true
+}
+
+// targets is how many of the planned hosts are recorded, with one address at least.
+func (c *checkRun) targets() int { return len(c.names) + c.bare }
+
 // end closes the record.
 func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
 	end := record.End{
-		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Planned: c.plan.Hosts(),
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(),
 		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: tally.Exit(),
 	}
 	switch {

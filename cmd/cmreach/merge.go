@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"errors"
@@ -206,7 +207,7 @@ func (m *merger) end(hosts int) record.End {
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true
-			out.Planned += max(0, e.Planned-e.Hosts)
+			out.Planned += max(0, e.Planned-cmp.Or(e.Targets, e.Hosts))
 		}
 		switch {
 		case out.Err != "":

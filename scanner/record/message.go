@@ -95,7 +95,7 @@ type Observation struct {
 // Progress is how far the run is. It carries no evidence.
 type Progress struct {
 	At      time.Time `json:"at"`
-	Hosts   int       `json:"hosts"`   // finished
+	Hosts   int       `json:"hosts"`   // finished addresses
 	Planned int       `json:"planned"` // hosts in the plan
 	Packets uint64    `json:"packets"`
 }
@@ -104,11 +104,12 @@ type Progress struct {
 type End struct {
 	Finished    time.Time `json:"finished"`
 	Interrupted bool      `json:"interrupted,omitempty"`
-	Hosts       int       `json:"hosts"`   // finished and recorded
-	Planned     int       `json:"planned"` // hosts that the plan has
-	Packets     uint64    `json:"packets"` // sent by the sweep
-	Loss        float64   `json:"loss"`    // estimated share of lost round trips, 0 to 1
-	Doubt       float64   `json:"doubt"`   // expected number of falsely silent paths
-	Exit        int       `json:"exit"`    // the exit code of the run
+	Hosts       int       `json:"hosts"`             // addresses that are finished and recorded; a name may have several
+	Targets     int       `json:"targets,omitempty"` // of the planned hosts, those of which an address is recorded
+	Planned     int       `json:"planned"`           // hosts that the plan has: a name counts once
+	Packets     uint64    `json:"packets"`           // sent by the sweep
+	Loss        float64   `json:"loss"`              // estimated share of lost round trips, 0 to 1
+	Doubt       float64   `json:"doubt"`             // expected number of falsely silent paths
+	Exit        int       `json:"exit"`              // the exit code of the run
 	Err         string    `json:"err,omitempty"`
 }

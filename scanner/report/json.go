@@ -23,8 +23,9 @@ type runJSON struct {
 	Finished    time.Time              `json:"finished,omitzero"`
 	Complete    bool                   `json:"complete"` // all of the plan was checked and recorded
 	Interrupted bool                   `json:"interrupted"`
-	Error       string                 `json:"error,omitempty"` // what ended the run early
-	Targets     int                    `json:"targets"`         // planned
+	Error       string                 `json:"error,omitempty"`        // what ended the run early
+	Targets     int                    `json:"targets"`                // planned
+	TargetsDone int                    `json:"targets_done,omitempty"` // of these, recorded with one address at least
 	Engine      string                 `json:"engine"`
 	Depth       string                 `json:"depth"`
 	Rate        string                 `json:"rate"`
@@ -130,7 +131,7 @@ func (r *Run) runJSON() runJSON {
 	return runJSON{
 		Version: h.Version, Scanner: h.Scanner, Vantage: h.Vantage, Site: h.Site, Profiles: list(h.Profiles),
 		Started: h.Started, Finished: e.Finished, Complete: r.Complete(), Interrupted: e.Interrupted, Error: e.Err,
-		Targets: h.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
+		Targets: h.Targets, TargetsDone: e.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
 		Rounds: h.Rounds, Packets: e.Packets, Loss: e.Loss, Doubt: e.Doubt, Silent: r.Silent,
 		Notes: list(h.Notes), Rows: list(h.Rows), Merged: h.Merged,
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
+	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
@@ -97,7 +98,7 @@ func (t *text) answer() {
 	case r.Truncated != nil:
 		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
 	case r.End.Interrupted:
-		t.out.banner(red, "INTERRUPTED", fmt.Sprintf("%d of %s planned were checked; this report covers them alone.", r.End.Hosts, hosts(r.End.Planned)))
+		t.out.banner(red, "INTERRUPTED", checked(r.End)+" were checked; this report covers them alone.")
 	}
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
@@ -305,6 +306,15 @@ func expected(n float64) string {
 	default:
 		return fmt.Sprintf("%.0f", n)
 	}
+}
+
+// checked says how far an interrupted run came: in hosts as they were planned,
+// and in addresses where names have more than one.
+func checked(e record.End) string {
+	if e.Targets == 0 || e.Targets == e.Hosts {
+		return fmt.Sprintf("%d of %s planned", e.Hosts, hosts(e.Planned))
+	}
+	return fmt.Sprintf("%d of %s planned, at %d addresses,", e.Targets, hosts(e.Planned), e.Hosts)
 }
 
 func silentPaths(n int) string {
