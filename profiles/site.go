@@ -248,6 +248,8 @@ func spaced(r scanner.Role) string {
 			words[i] = strings.ToUpper(w)
 		case "ipsec":
 			words[i] = "IPsec"
+		case "exchange":
+			words[i] = "Exchange"
 		}
 	}
 	return strings.Join(words, " ")
@@ -256,7 +258,7 @@ func spaced(r scanner.Role) string {
 // named says that a role has a host: "a management point is named".
 func named(r scanner.Role) string {
 	article := "a "
-	if r == scanner.RoleIPsecPeer || r == scanner.RoleProvider { // "an SMS provider"
+	if r == scanner.RoleIPsecPeer || r == scanner.RoleProvider || r == scanner.RoleExchangeServer { // "an SMS provider"
 		article = "an "
 	}
 	return article + spaced(r) + " is named"

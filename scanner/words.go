@@ -33,6 +33,7 @@ const (
 	RolePXEServer                  Role = "pxe-server"
 	RoleCloudManagementGateway     Role = "cloud-management-gateway"
 	RoleCloudManagementGatewayLink Role = "cmg-connection-point"
+	RoleExchangeServer             Role = "exchange-server" // on premises, for the Exchange Server connector
 )
 
 // Protocol is what a path is carried by. The zero value means "not known".
