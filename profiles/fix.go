@@ -13,7 +13,7 @@ var fixPort = regexp.MustCompile(`\{([a-z](?:[a-z0-9-]*[a-z0-9])?)\}`)
 const ownPort = "port"
 
 // fixPorts checks the ports that a cure names.
-func (d decoder) fixPorts(n *node, what string, r Row, p *Profile) {
+func (d decoder) fixPorts(n *node, what string, r Row, p *Profile, hasPort bool) {
 	for _, m := range fixPort.FindAllStringSubmatch(r.Fix, -1) {
 		_, known := p.port(m[1])
 		switch {
@@ -24,7 +24,7 @@ func (d decoder) fixPorts(n *node, what string, r Row, p *Profile) {
 				names = append(names, port.Name)
 			}
 			d.add(n.at, Suggest(m[1], append(names, ownPort)), "the fix of %s names the unknown port {%s}", what, m[1])
-		case r.Port == "":
+		case !hasPort:
 			d.add(n.at, "name one of the profile's ports in braces", "the fix of %s names {port}, and the row has no port of its own", what)
 		}
 	}

@@ -114,6 +114,10 @@ func parseProfile(file, text string) (*Profile, error) {
 	if root == nil {
 		return nil, m.err()
 	}
+	if root.value("site") != nil || root.value("roles") != nil {
+		m.add(root.at, "give it with -s FILE", "this is a site file, not a profile")
+		return nil, m.err()
+	}
 	f := d.mapping(root, "a profile", "schema", "profile", "extends", "title", "about", "ports", "drop", "rows")
 	switch {
 	case root.kind == mapNode && f["extends"] != nil:

@@ -171,10 +171,14 @@ func (p *Plan) check(o Options) error {
 	case p.targets.Len() == 0 && p.Vantage == scanner.RoleSiteServer:
 		return &Error{File: "targets", Msg: "no target is named", Hint: "name clients as arguments or with -t FILE"}
 	}
-	return &Error{
+	none := &Error{
 		File: "plan", Msg: fmt.Sprintf("no row of the profile applies from the vantage %s", p.Vantage),
 		Hint: "name the hosts of its roles with --role ROLE=HOST or in a site file",
 	}
+	if len(p.Rows) == 0 && len(p.LeftOut) == 1 && p.LeftOut[0].Hint != "" { // then it is plain what is missing
+		none.Msg, none.Hint = p.LeftOut[0].Requirement+" is left out: "+p.LeftOut[0].Reason, p.LeftOut[0].Hint
+	}
+	return none
 }
 
 // Targets walks what the plan checks: first the hosts that have a role, then

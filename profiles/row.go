@@ -36,7 +36,7 @@ func (d decoder) row(n *node, p *Profile) Row {
 	r.When = d.condition(f["when"])
 	r.Source, r.Fix = d.text(f["source"], "source"), d.text(f["fix"], "fix")
 	if f["fix"] != nil {
-		d.fixPorts(f["fix"], what, r, p)
+		d.fixPorts(f["fix"], what, r, p, f["port"] != nil)
 	}
 	d.rowShape(n.at, what, f, r)
 	return r

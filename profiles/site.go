@@ -46,6 +46,10 @@ func parseSite(file, text string) (*Site, error) {
 	if root == nil {
 		return nil, m.err()
 	}
+	if root.value("profile") != nil || root.value("rows") != nil {
+		m.add(root.at, "give it with -p FILE", "this is a profile, not a site file")
+		return nil, m.err()
+	}
 	s := &Site{
 		File: file, Roles: map[scanner.Role][]string{}, Ports: map[string][]uint16{},
 		Settings: map[string]string{}, portsAt: map[string]place{},
