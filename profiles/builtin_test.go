@@ -133,7 +133,7 @@ func TestSite(t *testing.T) {
 			scanner.RoleManagementPoint:     {"mp1.lab.test", "198.18.9.2"},
 			scanner.RoleFallbackStatusPoint: {"fsp1.lab.test"},
 		},
-		Ports:    map[string]uint16{"http": 8080},
+		Ports:    map[string][]uint16{"http": {8080}},
 		Settings: map[string]string{},
 		Exclude:  []string{"198.18.1.7", "198.18.2.0/24"},
 		portsAt:  map[string]place{"http": {7, 9}},

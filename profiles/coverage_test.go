@@ -4,6 +4,7 @@ import (
 	"cmreach/scanner"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,28 @@ func TestStatements(t *testing.T) {
 		}
 		if row.Fix == "" || row.Title == "" || strings.Contains(row.Title, "\n") {
 			t.Errorf("%s: title %q, fix %q", id, row.Title, row.Fix)
+		}
+	}
+}
+
+// TestFixesNamePorts: a cure names the port that is in use, not the default.
+func TestFixesNamePorts(t *testing.T) {
+	number := regexp.MustCompile(`(?:TCP|UDP) ([0-9]+(?:-[0-9]+)?)`)
+	for _, p := range load(t, Names()...) {
+		for _, r := range p.Rows {
+			for _, m := range number.FindAllStringSubmatch(r.Fix, -1) {
+				for _, port := range p.Ports {
+					if scanner.PortList(port.Numbers()) == m[1] {
+						t.Errorf("the fix of %s/%s says %s and not {%s}", p.Name, r.ID, m[0], port.Name)
+					}
+				}
+			}
+			if r.Port != "" && r.Protocol != scanner.Manual && strings.Contains(r.Fix, "Permit TCP") && !strings.Contains(r.Fix, "{port}") {
+				t.Errorf("the fix of %s/%s does not say {port}: %s", p.Name, r.ID, r.Fix)
+			}
+			if s := p.FixText(r); fixPort.MatchString(s) {
+				t.Errorf("the fix of %s/%s keeps a placeholder: %s", p.Name, r.ID, s)
+			}
 		}
 	}
 }

@@ -100,17 +100,68 @@ func (d decoder) list(n *node, what string) []*node {
 	return nil
 }
 
-// port reads a port number.
-func (d decoder) port(n *node, what string) uint16 {
-	w := d.text(n, what)
-	if w == "" {
-		return 0
+// maxPorts is how many ports one row may have.
+const maxPorts = 64
+
+// portNumbers reads a port, a range such as 10124-10139, or a list of these.
+func (d decoder) portNumbers(n *node, what string) []uint16 {
+	list := []*node{n}
+	if n != nil && n.kind == listNode {
+		list = d.list(n, what)
 	}
-	p, ok := parsePort(w)
-	if !ok {
-		d.add(n.at, portHint, "%s %q is not a port", what, w)
+	var out []uint16
+	for _, n := range list {
+		w := d.text(n, what)
+		if w == "" {
+			continue
+		}
+		numbers, msg, hint := parsePorts(w)
+		if msg != "" {
+			d.add(n.at, hint, "%s %s", what, msg)
+		}
+		out = append(out, numbers...)
 	}
-	return p
+	if msg, hint := tooManyPorts(out); msg != "" {
+		d.add(n.at, hint, "%s %s", what, msg)
+		return nil
+	}
+	return out
+}
+
+// parsePorts reads a port or a range of ports. The message is empty when it is
+// good.
+func parsePorts(s string) (ports []uint16, msg, hint string) {
+	from, to, isRange := strings.Cut(s, "-")
+	first, ok := parsePort(strings.TrimSpace(from))
+	last := first
+	if isRange && ok {
+		last, ok = parsePort(strings.TrimSpace(to))
+	}
+	switch {
+	case !ok:
+		return nil, fmt.Sprintf("%q is not a port", s), portHint
+	case last < first:
+		return nil, fmt.Sprintf("%q is not a range of ports", s), "exchange the two ends"
+	case int(last)-int(first) >= maxPorts:
+		return nil, fmt.Sprintf("%q has %d ports, the limit is %d", s, int(last)-int(first)+1, maxPorts), "name the ports that are used"
+	}
+	for p := int(first); p <= int(last); p++ {
+		ports = append(ports, uint16(p)) //nolint:gosec // G115: between two ports
+	}
+	return ports, "", ""
+}
+
+// tooManyPorts checks the ports of one row together.
+func tooManyPorts(ports []uint16) (msg, hint string) {
+	for i, p := range ports {
+		if slices.Contains(ports[:i], p) {
+			return fmt.Sprintf("%d is named twice", p), "name each port once"
+		}
+	}
+	if len(ports) > maxPorts {
+		return fmt.Sprintf("has %d ports, the limit is %d", len(ports), maxPorts), "name the ports that are used"
+	}
+	return "", ""
 }
 
 const portHint = "a port is a number from 1 to 65535"

@@ -24,9 +24,11 @@ type FarEnd struct {
 
 // farEnd is the word for the question to a listener on the row's port: of every
 // datagram, because silence of a service decides nothing there, and of TCP ports
-// whose service has no conversation of its own.
+// whose service has no conversation of its own. Rows with several ports have none.
 func farEnd(r *scanner.Requirement) string {
 	switch {
+	case len(r.Ports) > 1:
+		return ""
 	case r.Protocol == scanner.UDP:
 		return FarEndUDP
 	case r.Protocol == scanner.TCP && r.Via == 0 && r.Probe == "":

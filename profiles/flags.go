@@ -12,7 +12,8 @@ import (
 // its site file.
 type overrides struct {
 	hosts   map[scanner.Role][]hostItem
-	ports   map[string]uint16
+	ports   map[string][]uint16
+	said    map[string]bool // ports that the site file or a flag names
 	only    map[string]bool // ids of requirements; nil: all
 	vantage scanner.Role
 	// settings are what the site file and --when say, completed.
@@ -21,7 +22,7 @@ type overrides struct {
 
 // readOverrides reads the flags. Mistakes go to m, all of them.
 func readOverrides(o Options, m *mistakes) overrides {
-	out := overrides{hosts: map[scanner.Role][]hostItem{}, ports: map[string]uint16{}}
+	out := overrides{hosts: map[scanner.Role][]hostItem{}, ports: map[string][]uint16{}, said: map[string]bool{}}
 	out.roleHosts(o, m)
 	for _, role := range Roles() {
 		if other := standIn(role); other != "" && len(out.hosts[role]) == 0 && len(out.hosts[other]) > 0 {
@@ -136,13 +137,13 @@ func saidSettings(o Options, m *mistakes) map[string]string {
 
 // namedPorts reads --port NAME=PORT over the site file over the defaults.
 func (out overrides) namedPorts(o Options, m *mistakes) {
-	var known []string
+	var known []Port
 	for _, p := range o.Profiles {
 		for _, port := range p.Ports {
-			if !slices.Contains(known, port.Name) {
-				known = append(known, port.Name)
+			if _, have := portNamed(known, port.Name); !have {
+				known = append(known, port)
 			}
-			out.ports[port.Name] = port.Default
+			out.ports[port.Name] = port.Numbers()
 		}
 	}
 	if o.Site != nil {
@@ -151,58 +152,91 @@ func (out overrides) namedPorts(o Options, m *mistakes) {
 		out.lay(o.Site.Ports, known)
 	}
 	m.file = "--port"
-	given := map[string]uint16{}
+	given := map[string][]uint16{}
 	for _, flag := range o.Ports {
-		for entry := range strings.SplitSeq(flag, ",") {
-			name, number, ok := strings.Cut(strings.TrimSpace(entry), "=")
-			p, valid := parsePort(number)
-			switch {
-			case !ok:
-				m.add(place{}, "write NAME=PORT, such as http=8080", "%q has no port", entry)
-			case !slices.Contains(known, name):
-				m.add(place{}, Suggest(name, known), "unknown port %q", name)
-			case !valid:
-				m.add(place{}, portHint, "%s: %q is not a port", name, number)
-			case given[name] != 0:
-				m.add(place{}, "give it once", "the port %s is given twice", name)
-			default:
-				given[name] = p
-			}
-		}
+		readPorts(flag, known, given, m)
 	}
+	checkNumbers(given, known, m)
 	if msg, hint := pairUp(given); msg != "" {
 		m.add(place{}, hint, "%s", msg)
 	}
 	out.lay(given, known)
 }
 
-// lay puts the ports of one source over what is known so far. The ports of the
-// software update point come as a pair.
-func (out overrides) lay(ports map[string]uint16, known []string) {
-	ports = maps.Clone(ports)
-	_, _ = pairUp(ports) // completes the pair; whoever read the ports told what is wrong with it
-	for name, number := range ports {
-		if slices.Contains(known, name) && number != 0 {
-			out.ports[name] = number
+// readPorts reads one --port. A number without a name belongs to the name
+// before it: "http=80,8080".
+func readPorts(flag string, known []Port, given map[string][]uint16, m *mistakes) {
+	name := ""
+	for entry := range strings.SplitSeq(flag, ",") {
+		word, number, ok := strings.Cut(strings.TrimSpace(entry), "=")
+		if _, _, bad := parsePorts(word); !ok && name != "" && bad == "" {
+			number = word
+		} else {
+			name = ""
+			_, have := portNamed(known, word)
+			switch {
+			case !ok:
+				m.add(place{}, "write NAME=PORT, such as http=8080", "%q has no port", entry)
+			case !have:
+				m.add(place{}, Suggest(word, portNames(known)), "unknown port %q", word)
+			case given[word] != nil:
+				m.add(place{}, "give it once", "the port %s is given twice", word)
+			default:
+				name = word
+			}
+		}
+		if name == "" {
+			continue
+		}
+		numbers, msg, hint := parsePorts(number)
+		if msg != "" {
+			m.add(place{}, hint, "%s: %s", name, msg)
+			continue
+		}
+		given[name] = append(given[name], numbers...)
+	}
+}
+
+// checkNumbers checks whether the ports take what --port gives them.
+func checkNumbers(given map[string][]uint16, known []Port, m *mistakes) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		port, _ := portNamed(known, name)
+		msg, hint := port.takes(given[name])
+		if msg == "" {
+			if msg, hint = tooManyPorts(given[name]); msg != "" {
+				msg = name + ": " + msg
+			}
+		}
+		if msg != "" {
+			m.add(place{}, hint, "%s", msg)
 		}
 	}
 }
 
-// builtinPorts are the names of the ports of every built-in profile: a site
+// lay puts the ports of one source over what is known so far. The ports of the
+// software update point come as a pair.
+func (out overrides) lay(ports map[string][]uint16, known []Port) {
+	ports = maps.Clone(ports)
+	_, _ = pairUp(ports) // completes the pair; whoever read the ports told what is wrong with it
+	for name, numbers := range ports {
+		if _, ok := portNamed(known, name); ok && len(numbers) > 0 {
+			out.ports[name], out.said[name] = numbers, true
+		}
+	}
+}
+
+// builtinPorts are the ports of every built-in profile: a site
 // file serves all of them, whichever a run uses.
-func builtinPorts() []string {
+func builtinPorts() []Port {
 	list, err := Load(Names(), nil)
 	if err != nil {
 		return nil // a test holds the built-in profiles to be good
 	}
-	var out []string
+	var out []Port
 	for _, p := range list {
-		for _, port := range p.Ports {
-			out = append(out, port.Name)
-		}
+		out = append(out, p.Ports...)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
 // onlyRows reads --only ROW[,ROW]. A row is "push/smb", or "smb" in every
@@ -249,13 +283,24 @@ func onlyRows(o Options, m *mistakes) map[string]bool {
 func (out overrides) requirement(p *Profile, r Row) *scanner.Requirement {
 	req := &scanner.Requirement{
 		ID: p.Name + "/" + r.ID, Profile: p.Name, Title: r.Title,
-		From: r.From, To: r.To, Protocol: r.Protocol, Port: out.ports[r.Port],
+		From: r.From, To: r.To, Protocol: r.Protocol, Port: firstOf(out.ports[r.Port]),
 		Probe: r.Probe, Need: r.Need, AnyOf: r.AnyOf, Listener: r.Listener,
-		Via: out.ports[r.Via], ViaProbe: r.ViaProbe,
-		FromHere: r.From == out.vantage, Source: r.Source, Fix: r.Fix,
+		Via: firstOf(out.ports[r.Via]), ViaProbe: r.ViaProbe,
+		FromHere: r.From == out.vantage, Source: r.Source,
+		Fix: fixText(r, func(name string) []uint16 { return out.ports[name] }),
+	}
+	if req.Expect = r.Expect; !r.Expect.IsZero() {
+		req.Probe = "banner:" + req.ID
 	}
 	for _, name := range r.Extra {
-		req.Extra = append(req.Extra, out.ports[name])
+		req.Extra = append(req.Extra, firstOf(out.ports[name]))
+	}
+	if numbers := out.ports[r.Port]; len(numbers) > 1 {
+		port, _ := p.port(r.Port)
+		req.Ports, req.Several = numbers, port.Several
+		if req.Several == scanner.SeveralInstances && out.said[r.Port] {
+			req.Several = scanner.SeveralAll // who names the ports names those of the instances that there are
+		}
 	}
 	return req
 }

@@ -55,10 +55,17 @@ func agree(list []*Profile) ([]*Profile, error) {
 				errs = append(errs, &Error{File: "profile " + p.Name, Msg: "two profiles have this name", Hint: "rename one of them"})
 			}
 			for _, port := range p.Ports {
-				if other, ok := q.port(port.Name); ok && other.Default != port.Default {
+				other, ok := q.port(port.Name)
+				if ok && !slices.Equal(other.Numbers(), port.Numbers()) {
 					errs = append(errs, &Error{
 						File: "profile " + p.Name, Hint: "choose another name for it",
-						Msg: fmt.Sprintf("the port %q is %d here and %d in profile %s", port.Name, port.Default, other.Default, q.Name),
+						Msg: fmt.Sprintf("the port %q is %s here and %s in profile %s", port.Name,
+							scanner.PortList(port.Numbers()), scanner.PortList(other.Numbers()), q.Name),
+					})
+				} else if ok && other.Several != port.Several {
+					errs = append(errs, &Error{
+						File: "profile " + p.Name, Hint: `say the same under "several", or choose another name for it`,
+						Msg: fmt.Sprintf("several numbers of the port %q mean one thing here and another in profile %s", port.Name, q.Name),
 					})
 				}
 			}
@@ -105,6 +112,10 @@ func parseProfile(file, text string) (*Profile, error) {
 	d := decoder{m}
 	root := parseYAML(text, m)
 	if root == nil {
+		return nil, m.err()
+	}
+	if root.value("site") != nil || root.value("roles") != nil {
+		m.add(root.at, "give it with -s FILE", "this is a site file, not a profile")
 		return nil, m.err()
 	}
 	f := d.mapping(root, "a profile", "schema", "profile", "extends", "title", "about", "ports", "drop", "rows")
@@ -155,16 +166,30 @@ func (d decoder) ports(n *node) []Port {
 	var out []Port
 	for _, p := range n.pairs {
 		port := Port{Name: d.identifier(p.key, "port")}
-		if p.value.kind == scalarNode { // the short form "smb: 445"
-			port.Default = d.port(p.value, "default")
+		if p.value.kind == scalarNode || p.value.kind == listNode { // the short form "smb: 445"
+			port.number(d.portNumbers(p.value, "default"))
 		} else {
-			f := d.mapping(p.value, "a port", "default", "about")
+			f := d.mapping(p.value, "a port", "default", "several", "about")
 			d.need(p.key.at, "port "+port.Name, f, "default")
-			port.Default, port.About = d.port(f["default"], "default"), d.text(f["about"], "about")
+			if f["default"] != nil {
+				port.number(d.portNumbers(f["default"], "default"))
+			}
+			d.enum(f["several"], "several", []string{"all", "any", "instances"}, &port.Several)
+			port.About = d.text(f["about"], "about")
+		}
+		if len(port.Further) > 0 && port.Several == scanner.SeveralUnknown {
+			port.Several = scanner.SeveralAll
 		}
 		out = append(out, port)
 	}
 	return out
+}
+
+// number sets the default numbers.
+func (p *Port) number(numbers []uint16) {
+	if len(numbers) > 0 {
+		p.Default, p.Further = numbers[0], numbers[1:]
+	}
 }
 
 // groups checks the any-of groups: a group of one is a misspelt name, unless

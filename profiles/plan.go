@@ -35,6 +35,7 @@ type Plan struct {
 	LeftOut  []LeftOut
 
 	farEnd     *FarEnd
+	site       *Site // nil: no site file
 	targets    *Targets
 	clientRows []*scanner.Requirement
 	servers    []server
@@ -69,7 +70,7 @@ func NewPlan(o Options) (*Plan, error) {
 	if p.targets == nil {
 		p.targets = &Targets{}
 	}
-	if o.Site != nil {
+	if p.site = o.Site; o.Site != nil {
 		p.Site = o.Site.Code
 	}
 	excluded := over.exclude(p.targets)
@@ -173,10 +174,14 @@ func (p *Plan) check(o Options) error {
 	case p.targets.Len() == 0 && p.Vantage == scanner.RoleSiteServer:
 		return &Error{File: "targets", Msg: "no target is named", Hint: "name clients as arguments or with -t FILE"}
 	}
-	return &Error{
+	none := &Error{
 		File: "plan", Msg: fmt.Sprintf("no row of the profile applies from the vantage %s", p.Vantage),
 		Hint: "name the hosts of its roles with --role ROLE=HOST or in a site file",
 	}
+	if len(p.Rows) == 0 && len(p.LeftOut) == 1 && p.LeftOut[0].Hint != "" { // then it is plain what is missing
+		none.Msg, none.Hint = p.LeftOut[0].Requirement+" is left out: "+p.LeftOut[0].Reason, p.LeftOut[0].Hint
+	}
+	return none
 }
 
 // Targets walks what the plan checks: first the hosts that have a role, then
@@ -229,6 +234,26 @@ func (p *Plan) Paths() int {
 // Excluded reports whether an address must not be touched. Names can resolve
 // to excluded addresses, so whoever resolves them must ask.
 func (p *Plan) Excluded(a netip.Addr) bool { return p.targets.Excluded(a) }
+
+// Boundary names the boundary of the site that an address lies in; empty when
+// it lies in none.
+func (p *Plan) Boundary(a netip.Addr) string {
+	if p.site == nil || !a.IsValid() {
+		return ""
+	}
+	return p.site.Boundary(a)
+}
+
+// Boundaries are the names of the site's boundaries, in their order.
+func (p *Plan) Boundaries() []string {
+	var out []string
+	if p.site != nil {
+		for _, b := range p.site.Boundaries {
+			out = append(out, b.Name)
+		}
+	}
+	return out
+}
 
 // Duplicates is how many targets were named again and left out.
 func (p *Plan) Duplicates() int { return p.targets.Duplicates() }
@@ -291,23 +316,30 @@ func shotsOf(rows []*scanner.Requirement) (shots, talks int) {
 			for _, extra := range r.Extra {
 				ends[endpoint{protocol: r.Protocol, port: extra}] = true
 			}
-		} else if r.Probe != "" && r.Protocol == scanner.TCP {
-			probes[talk{e, r.Probe}] = true
+			ends[e] = true
+			continue
+		}
+		for _, port := range r.OwnPorts() {
+			e.port = port
+			ends[e] = true
+			if r.Probe != "" && r.Protocol == scanner.TCP {
+				probes[talk{e, r.Probe}] = true
+			}
 		}
 		switch {
 		case r.FarEnd == "":
 		case r.Protocol == scanner.TCP:
 			probes[talk{e, r.FarEnd}] = true
-		case r.Probe == "":
-			e.question = r.FarEnd // in place of an empty datagram
 		default:
+			if r.Probe == "" {
+				delete(ends, e) // the listener's question takes the place of an empty datagram
+			}
 			ends[endpoint{r.Protocol, r.Port, r.FarEnd}] = true
 		}
 		if r.Control != 0 {
 			control := endpoint{protocol: scanner.TCP, port: r.Control}
 			ends[control], probes[talk{control, r.ControlProbe}] = true, true
 		}
-		ends[e] = true
 	}
 	return len(ends), len(probes)
 }

@@ -31,7 +31,10 @@ func describe(p *Plan) string {
 		for _, r := range target.Rows {
 			fmt.Fprintf(&b, " %s", strings.TrimPrefix(r.ID, "push/"))
 			if r.Port != 0 {
-				fmt.Fprintf(&b, ":%d", r.Port)
+				fmt.Fprintf(&b, ":%s", scanner.PortList(r.OwnPorts()))
+			}
+			if r.Ports != nil {
+				fmt.Fprintf(&b, "=%s", r.Several)
 			}
 			if !r.FromHere {
 				fmt.Fprint(&b, "?")
@@ -59,7 +62,8 @@ var plans = []struct {
 	o       Options
 	targets []string
 	exclude []string
-	site    bool // with the site file of testdata
+	profile string // push
+	site    bool   // with the site file of testdata
 	want    string
 	paths   int
 }{
@@ -72,6 +76,26 @@ var plans = []struct {
 		o:     Options{Roles: []string{"management-point=mp1,198.18.9.2", "fallback-status-point=MP1."}, Ports: []string{"http=8080,smb=4450"}},
 		want:  "mp1 mp-http:8080? mp-https:443? fsp-http:8080?\n198.18.9.2 =198.18.9.2 mp-http:8080? mp-https:443?\npc1 icmp smb:4450 epm-tcp:135 rpc-dynamic epm-udp:135\n" + noDP,
 		paths: 10,
+	},
+	{
+		profile: "client-requests", name: "a default and its alternative",
+		o:    Options{Roles: []string{"management-point=mp1"}, Vantage: "client", Ports: []string{"http=80,8080", "https=443, 8443-8444"}},
+		want: "mp1 client-requests/http:80, 8080=any client-requests/https:443, 8443, 8444=any\n", paths: 2,
+	},
+	{
+		profile: "cmg", name: "a gateway with as many instances as there may be",
+		o:     Options{Roles: []string{"cloud-management-gateway=gw1"}, Vantage: "cmg-connection-point"},
+		want:  "gw1 cmg/client-https:443? cmg/link-https:443 cmg/link-vmss:10124-10139=instances cmg/link-tls:10140-10155=instances\n",
+		paths: 4,
+	},
+	{
+		profile: "cmg", name: "a gateway of which the instances are known",
+		o: Options{
+			Roles: []string{"cloud-management-gateway=gw1"}, Vantage: "cmg-connection-point",
+			Ports: []string{"cmg-vmss=10124-10125,10130", "cmg-classic=10140"},
+		},
+		want:  "gw1 cmg/client-https:443? cmg/link-https:443 cmg/link-vmss:10124, 10125, 10130=all cmg/link-tls:10140\n",
+		paths: 4,
 	},
 	{
 		name: "a client's vantage", targets: []string{"pc1"}, o: Options{Roles: []string{"management-point=mp1"}, Vantage: "client"},
@@ -119,6 +143,9 @@ func TestPlan(t *testing.T) {
 	for _, tt := range plans {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.o.Profiles = load(t, "push")
+			if tt.profile != "" {
+				tt.o.Profiles = load(t, tt.profile)
+			}
 			if tt.site {
 				tt.o.Site = site
 			}
@@ -161,6 +188,34 @@ func TestRequirement(t *testing.T) {
 	}
 }
 
+// TestFixPorts: cures name the ports of the run.
+func TestFixPorts(t *testing.T) {
+	p, err := NewPlan(Options{
+		Profiles: load(t, "push", "nap"), Targets: targets(t, "pc1"), Ports: []string{"smb=4450,ldaps=6360,http=80,8080", "wmi-fixed=24159"},
+		Roles: []string{"domain-controller=dc1", "management-point=mp1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"push/smb": "Permit TCP 4450 ", "push/rpc-dynamic": "pin WMI to TCP 24159:", "push/mp-http": "Permit TCP 80, 8080 ",
+		"nap/ad-ldap": "or TCP 6360 instead", "nap/ad-ldaps": "Permit TCP 6360 ",
+	}
+	for _, r := range p.Rows {
+		if w := want[r.ID]; !strings.Contains(r.Fix, w) {
+			t.Errorf("%s: no %q in %q", r.ID, w, r.Fix)
+		}
+		delete(want, r.ID)
+	}
+	if len(want) > 0 {
+		t.Errorf("not in the plan: %v", want)
+	}
+	braces := Row{Port: "smb", Fix: "run: if (1) { $_.x } {0} {port}, {smb}"}
+	if got := fixText(braces, func(n string) []uint16 { return map[string][]uint16{"smb": {445}}[n] }); got != "run: if (1) { $_.x } {0} 445, 445" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -178,6 +233,9 @@ func TestBadFlags(t *testing.T) {
 		{"port number", Options{Ports: []string{"http=99999"}}, `--port: http: "99999" is not a port; a port is a number from 1 to 65535`},
 		{"port without number", Options{Ports: []string{"http"}}, `--port: "http" has no port; write NAME=PORT, such as http=8080`},
 		{"port twice", Options{Ports: []string{"http=80", "http=81"}}, `--port: the port http is given twice; give it once`},
+		{"ports of one", Options{Ports: []string{"smb=445,4450"}}, `--port: the port smb has one number, not 445, 4450; give it one`},
+		{"a range of ports of one", Options{Ports: []string{"epm=135-137"}}, `--port: the port epm has one number, not 135-137; give it one`},
+		{"a range that ends before it begins", Options{Ports: []string{"smb=445-440"}}, `--port: smb: "445-440" is not a range of ports; exchange the two ends`},
 		{"row", Options{Only: []string{"push/smp"}}, `--only: unknown row "push/smp"; did you mean "push/smb"?`},
 		{"short row", Options{Only: []string{"rpc-dinamic"}}, `--only: unknown row "rpc-dinamic"; did you mean "rpc-dynamic"?`},
 		{"vantage", Options{Vantage: "site-servr"}, `--vantage: unknown role "site-servr"; did you mean "site-server"?`},

@@ -37,8 +37,8 @@ func httpPartner(https uint16) (uint16, bool) {
 // pairUp completes and checks the ports of the software update point among
 // those that one source names: who names one of them names both. The message
 // is empty when the pair is good.
-func pairUp(ports map[string]uint16) (msg, hint string) {
-	http, https := ports[portSUPHTTP], ports[portSUPHTTPS]
+func pairUp(ports map[string][]uint16) (msg, hint string) {
+	http, https := firstOf(ports[portSUPHTTP]), firstOf(ports[portSUPHTTPS])
 	switch {
 	case http == 0 && https == 0:
 		return "", ""
@@ -47,14 +47,14 @@ func pairUp(ports map[string]uint16) (msg, hint string) {
 		if !ok {
 			return fmt.Sprintf("no HTTPS port goes with the software update point's HTTP port %d", http), pairRule
 		}
-		ports[portSUPHTTPS] = partner
+		ports[portSUPHTTPS] = []uint16{partner}
 		return "", ""
 	case http == 0:
 		partner, ok := httpPartner(https)
 		if !ok {
 			return fmt.Sprintf("no HTTP port goes with the software update point's HTTPS port %d", https), pairRule
 		}
-		ports[portSUPHTTP] = partner
+		ports[portSUPHTTP] = []uint16{partner}
 		return "", ""
 	}
 	want, ok := httpsPartner(http)
@@ -66,4 +66,12 @@ func pairUp(ports map[string]uint16) (msg, hint string) {
 		hint += fmt.Sprintf("; here %d with %d", http, want)
 	}
 	return fmt.Sprintf("the software update point has the HTTP port %d and the HTTPS port %d", http, https), hint
+}
+
+// firstOf is the first number of a port; 0 when it has none.
+func firstOf(numbers []uint16) uint16 {
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[0]
 }

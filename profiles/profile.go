@@ -18,8 +18,13 @@ type Profile struct {
 type Port struct {
 	Name    string
 	Default uint16
+	Further []uint16        // of a port that stands for several: those after the first
+	Several scanner.Several // what they are to each other; unknown: it is always one number
 	About   string
 }
+
+// Numbers are all default numbers of the port.
+func (p Port) Numbers() []uint16 { return append([]uint16{p.Default}, p.Further...) }
 
 // Row is one path that a profile needs.
 type Row struct {
@@ -37,6 +42,8 @@ type Row struct {
 	Via      string   // the name of the port whose conversation names the ports of this row
 	ViaProbe string   // the word for that conversation
 	Extra    []string // names of fixed ports that are tried beside the named ones
+
+	Expect scanner.Expect // what is sent and must come back, in place of a probe
 
 	When   Condition
 	Source string // document and section

@@ -6,7 +6,7 @@ import "cmreach/scanner"
 func (d decoder) row(n *node, p *Profile) Row {
 	f := d.mapping(n, "a row",
 		"id", "title", "from", "to", "protocol", "port", "need", "any_of", "listener",
-		"probe", "via", "via_probe", "extra", "when", "source", "fix")
+		"probe", "send", "send_hex", "expect", "expect_pattern", "via", "via_probe", "extra", "when", "source", "fix")
 	if n.kind != mapNode {
 		return Row{}
 	}
@@ -24,16 +24,20 @@ func (d decoder) row(n *node, p *Profile) Row {
 	d.enum(f["listener"], "listener", []string{"now", "with-client"}, &r.Listener)
 	r.AnyOf = d.identifier(f["any_of"], "any_of")
 	r.Probe = d.word(f["probe"], "probe", Probes())
-	r.Via = d.portName(f["via"], p)
+	r.Via = d.onePort(f["via"], p)
 	r.ViaProbe = d.word(f["via_probe"], "probe", Probes())
 	if f["extra"] != nil {
 		for _, e := range d.list(f["extra"], "extra") {
-			r.Extra = append(r.Extra, d.portName(e, p))
+			r.Extra = append(r.Extra, d.onePort(e, p))
 		}
 	}
 	r.Port = d.portName(f["port"], p)
+	r.Expect = d.expect(n.at, what, f, r.Protocol)
 	r.When = d.condition(f["when"])
 	r.Source, r.Fix = d.text(f["source"], "source"), d.text(f["fix"], "fix")
+	if f["fix"] != nil {
+		d.fixPorts(f["fix"], what, r, p, f["port"] != nil)
+	}
 	d.rowShape(n.at, what, f, r)
 	return r
 }
@@ -88,6 +92,15 @@ func (d decoder) enum(n *node, what string, known []string, v unmarshaler) {
 	if err := v.UnmarshalText([]byte(w)); err != nil {
 		d.add(n.at, "", "%s", err)
 	}
+}
+
+// onePort reads the name of a port that stands for one number.
+func (d decoder) onePort(n *node, p *Profile) string {
+	w := d.portName(n, p)
+	if port, _ := p.port(w); len(port.Further) > 0 {
+		d.add(n.at, "name a port with one number", "the port %s has several numbers", w)
+	}
+	return w
 }
 
 // portName reads the name of one of the profile's ports.

@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"cmreach/scanner"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,11 +15,11 @@ type Site struct {
 	File       string
 	Code       string // three characters, such as "PS1"; empty: not said
 	Roles      map[scanner.Role][]string
-	Ports      map[string]uint16
-	Settings   map[string]string // what rows depend on: communication, updates, nap, membership
-	Clients    []string          // files with targets, to be opened as they stand here
-	Exclude    []string          // in the grammar of targets
-	Boundaries []Boundary        // in the order of the file
+	Ports      map[string][]uint16 // by name; several only where the port has several
+	Settings   map[string]string   // what rows depend on: communication, updates, nap, membership
+	Clients    []string            // files with targets, to be opened as they stand here
+	Exclude    []string            // in the grammar of targets
+	Boundaries []Boundary          // in the order of the file
 	Limits     Limits
 
 	portsAt map[string]place // for mistakes that only a plan can find
@@ -44,8 +46,12 @@ func parseSite(file, text string) (*Site, error) {
 	if root == nil {
 		return nil, m.err()
 	}
+	if root.value("profile") != nil || root.value("rows") != nil {
+		m.add(root.at, "give it with -p FILE", "this is a profile, not a site file")
+		return nil, m.err()
+	}
 	s := &Site{
-		File: file, Roles: map[scanner.Role][]string{}, Ports: map[string]uint16{},
+		File: file, Roles: map[scanner.Role][]string{}, Ports: map[string][]uint16{},
 		Settings: map[string]string{}, portsAt: map[string]place{},
 	}
 	f := d.mapping(root, "a site file", siteKeys()...)
@@ -158,11 +164,11 @@ func (d decoder) sitePorts(n *node, s *Site) {
 	d.mapping(n, "ports") // any key, each once
 	for _, p := range n.pairs {
 		name := d.identifier(p.key, "port")
-		if number := d.port(p.value, "port"); name != "" && number != 0 {
-			s.Ports[name], s.portsAt[name] = number, p.key.at
+		if numbers := d.portNumbers(p.value, "port"); name != "" && len(numbers) > 0 {
+			s.Ports[name], s.portsAt[name] = numbers, p.key.at
 		}
 	}
-	pair := map[string]uint16{portSUPHTTP: s.Ports[portSUPHTTP], portSUPHTTPS: s.Ports[portSUPHTTPS]}
+	pair := map[string][]uint16{portSUPHTTP: s.Ports[portSUPHTTP], portSUPHTTPS: s.Ports[portSUPHTTPS]}
 	if msg, hint := pairUp(pair); msg != "" {
 		at, ok := s.portsAt[portSUPHTTPS]
 		if !ok {
@@ -172,33 +178,59 @@ func (d decoder) sitePorts(n *node, s *Site) {
 	}
 }
 
-// checkPorts reports ports that no profile has: neither a built-in one nor one
-// of the run.
-func (s *Site) checkPorts(ofRun []string, m *mistakes) {
-	var known []string // read only when there is a port that is not the run's
-	for name, at := range s.portsAt {
-		if slices.Contains(ofRun, name) {
+// checkPorts reports ports that no profile has, neither a built-in one nor one
+// of the run, and several numbers for a port that has one.
+func (s *Site) checkPorts(ofRun []Port, m *mistakes) {
+	known := ofRun
+	for _, name := range slices.Sorted(maps.Keys(s.portsAt)) {
+		port, ok := portNamed(known, name)
+		if !ok && len(known) == len(ofRun) { // the others are read only when there is need
+			known = slices.Concat(ofRun, builtinPorts())
+			port, ok = portNamed(known, name)
+		}
+		if !ok {
+			m.add(s.portsAt[name], Suggest(name, portNames(known)), "unknown port %q", name)
 			continue
 		}
-		if known == nil {
-			known = slices.Concat(ofRun, builtinPorts())
-			slices.Sort(known)
-			known = slices.Compact(known)
-		}
-		if !slices.Contains(known, name) {
-			m.add(at, Suggest(name, known), "unknown port %q", name)
+		if msg, hint := port.takes(s.Ports[name]); msg != "" {
+			m.add(s.portsAt[name], hint, "%s", msg)
 		}
 	}
+}
+
+// takes checks the numbers that a site or a flag gives the port.
+func (p Port) takes(numbers []uint16) (msg, hint string) {
+	if len(numbers) > 1 && p.Several == scanner.SeveralUnknown {
+		return fmt.Sprintf("the port %s has one number, not %s", p.Name, scanner.PortList(numbers)), "give it one"
+	}
+	return "", ""
+}
+
+func portNamed(list []Port, name string) (Port, bool) {
+	for _, p := range list {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Port{}, false
+}
+
+// portNames are the names of ports, each once, in the order of the alphabet.
+func portNames(list []Port) []string {
+	var out []string
+	for _, p := range list {
+		out = append(out, p.Name)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // CheckPorts reports ports of the site file that neither a built-in profile nor
 // one of the list has.
 func (s *Site) CheckPorts(list []*Profile) error {
-	var known []string
+	var known []Port
 	for _, p := range list {
-		for _, port := range p.Ports {
-			known = append(known, port.Name)
-		}
+		known = append(known, p.Ports...)
 	}
 	m := &mistakes{file: s.File, limit: yamlLimit}
 	s.checkPorts(known, m)
@@ -220,6 +252,8 @@ func spaced(r scanner.Role) string {
 			words[i] = strings.ToUpper(w)
 		case "ipsec":
 			words[i] = "IPsec"
+		case "exchange":
+			words[i] = "Exchange"
 		}
 	}
 	return strings.Join(words, " ")
@@ -228,7 +262,7 @@ func spaced(r scanner.Role) string {
 // named says that a role has a host: "a management point is named".
 func named(r scanner.Role) string {
 	article := "a "
-	if r == scanner.RoleIPsecPeer || r == scanner.RoleProvider { // "an SMS provider"
+	if r == scanner.RoleIPsecPeer || r == scanner.RoleProvider || r == scanner.RoleExchangeServer { // "an SMS provider"
 		article = "an "
 	}
 	return article + spaced(r) + " is named"

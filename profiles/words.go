@@ -12,7 +12,7 @@ func Roles() []scanner.Role {
 		scanner.RoleHealthRegistration, scanner.RoleDHCPServer, scanner.RoleSourceServer, scanner.RoleConsole,
 		scanner.RoleSetupShare, scanner.RoleIPsecPeer, scanner.RoleProvider, scanner.RoleDatabaseServer,
 		scanner.RoleReportingPoint, scanner.RoleStateMigrationPoint, scanner.RolePXEServer,
-		scanner.RoleCloudManagementGateway, scanner.RoleCloudManagementGatewayLink,
+		scanner.RoleCloudManagementGateway, scanner.RoleCloudManagementGatewayLink, scanner.RoleExchangeServer,
 	}
 }
 

@@ -17,6 +17,11 @@ type Requirement struct {
 	AnyOf    string   `json:"any_of,omitempty"` // one open row of a group satisfies all rows of it
 	Listener Listener `json:"listener"`
 
+	// Ports are all ports of a row that has several, Port first; nil for others.
+	Ports []uint16 `json:"ports,omitempty"`
+	// Several says what they are to each other.
+	Several Several `json:"several,omitzero"`
+
 	// Via is the port whose conversation names the ports of this row, as the
 	// RPC endpoint mapper on 135 names the dynamic ports. 0: the row has its own.
 	Via uint16 `json:"via,omitempty"`
@@ -33,6 +38,10 @@ type Requirement struct {
 	Control      uint16 `json:"control,omitempty"`
 	ControlProbe string `json:"control_probe,omitempty"`
 
+	// Expect is what a row of a profile of one's own says instead of a probe of
+	// this program. Probe is then a word for the conversation that it makes.
+	Expect Expect `json:"expect,omitzero"`
+
 	// FromHere says that the vantage holds the role From. Otherwise what is
 	// seen from here proves the service only, and the row stays untested.
 	FromHere bool `json:"from_here"`
@@ -40,6 +49,16 @@ type Requirement struct {
 	Source string `json:"source,omitempty"` // document and section
 	Fix    string `json:"fix,omitempty"`    // what to do when the path does not work
 }
+
+// Expect is what is sent on a plain port, and what must come back.
+type Expect struct {
+	Send    []byte `json:"send,omitempty"`    // nothing: the peer speaks first
+	Prefix  string `json:"prefix,omitempty"`  // the answer begins so
+	Pattern string `json:"pattern,omitempty"` // or matches this regular expression of Go
+}
+
+// IsZero reports whether nothing is sent and nothing expected.
+func (e Expect) IsZero() bool { return len(e.Send) == 0 && e.Prefix == "" && e.Pattern == "" }
 
 // Target is a computer as the administrator named it, with what is required of
 // it. The engine turns it into one [Host] for each of its addresses.
@@ -55,7 +74,8 @@ type Target struct {
 // another.
 type Host struct {
 	Name         string         `json:"name"`
-	Addr         netip.Addr     `json:"addr"` // invalid when the name has no address
+	Addr         netip.Addr     `json:"addr"`               // invalid when the name has no address
+	Boundary     string         `json:"boundary,omitempty"` // the named part of the network that the address lies in
 	Tags         []Detail       `json:"tags,omitempty"`
 	Rows         []*Requirement `json:"-"`
 	Observations []Observation  `json:"-"`

@@ -77,7 +77,7 @@ func lookup(ctx context.Context, c Config, t Target) []*Host {
 				o.Outcome = LocalError
 			}
 		}
-		return []*Host{{Name: t.Name, Rows: t.Rows, Observations: []Observation{o}}}
+		return []*Host{{Name: t.Name, Rows: t.Rows, Tags: t.Tags, Observations: []Observation{o}}}
 	}
 	hosts := make([]*Host, 0, len(addrs))
 	for _, a := range addrs {

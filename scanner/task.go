@@ -72,7 +72,9 @@ func newHostRun(h *Host) *hostRun {
 			continue
 		}
 		if row.Protocol != UDP || row.Probe != "" || row.FarEnd == "" { // a datagram that means nothing proves nothing
-			r.add(row.Protocol, row.Port, 0, row.Probe)
+			for _, port := range row.OwnPorts() {
+				r.add(row.Protocol, port, 0, row.Probe)
+			}
 		}
 		if row.FarEnd != "" {
 			r.add(row.Protocol, row.Port, 0, row.FarEnd)

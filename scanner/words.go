@@ -33,6 +33,7 @@ const (
 	RolePXEServer                  Role = "pxe-server"
 	RoleCloudManagementGateway     Role = "cloud-management-gateway"
 	RoleCloudManagementGatewayLink Role = "cmg-connection-point"
+	RoleExchangeServer             Role = "exchange-server" // on premises, for the Exchange Server connector
 )
 
 // Protocol is what a path is carried by. The zero value means "not known".
@@ -98,6 +99,27 @@ func (l Listener) MarshalText() ([]byte, error) { return []byte(l.String()), nil
 
 // UnmarshalText reads the listener's word.
 func (l *Listener) UnmarshalText(b []byte) error { return unword("listener", listenerWords, b, l) }
+
+// Several says what the ports of a row that has several are to each other.
+type Several uint8
+
+// The kinds of several ports.
+const (
+	SeveralUnknown   Several = iota
+	SeveralAll               // every one is needed
+	SeveralAny               // one is enough: a default and its alternatives
+	SeveralInstances         // one for each instance of the service, in their order; how many there are is not known, but the first is
+)
+
+var severalWords = []string{"unknown", "all", "any", "instances"}
+
+func (s Several) String() string { return word(severalWords, s) }
+
+// MarshalText writes the word.
+func (s Several) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the word.
+func (s *Several) UnmarshalText(b []byte) error { return unword("several", severalWords, b, s) }
 
 // Assurance is how far an open path is proven. Higher values include lower ones.
 type Assurance uint8

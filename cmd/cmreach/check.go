@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmreach/probes"
 	"cmreach/probes/socket"
 	"cmreach/profiles"
 	"cmreach/scanner"
@@ -98,7 +99,9 @@ type checkRun struct {
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
-	hosts  int
+	hosts  int             // addresses
+	names  map[string]bool // of hosts that may have several addresses
+	bare   int             // hosts that are an address
 	broken error
 }
 
@@ -166,23 +169,40 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 		return nil, nil
 	case ev.Progress != nil:
 		c.last = *ev.Progress
-		c.progress.show(c.last)
+		c.progress.show(c.last, c.targets())
 		return nil, nil
 	}
 	c.audit.add(c.ctx, ev.Host)
+	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
-	c.hosts++
+	c.count(ev.Host)
 	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	return findings, nil
 }
 
+// count counts a host that is recorded: its address, and its name once.
+func (c *checkRun) count(h *scanner.Host) {
+	c.hosts++
+	if h.Addr.IsValid() && h.Name == h.Addr.String() {
+		c.bare++
+		return
+	}
+	if c.names == nil {
+		c.names = map[string]bool{}
+	}
+	c.names[h.Name] = true
+}
+
+// targets is how many of the planned hosts are recorded, with one address at least.
+func (c *checkRun) targets() int { return len(c.names) + c.bare }
+
 // end closes the record.
 func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
 	end := record.End{
-		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Planned: c.plan.Hosts(),
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(),
 		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: tally.Exit(),
 	}
 	switch {
@@ -211,16 +231,30 @@ func (c *checkRun) header(notes []string) record.Header {
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: "connect", Depth: c.selection.depth, Rate: c.selection.rate,
-		Timeout: c.timeout, Rounds: c.rounds, Notes: notes,
+		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
 	}
 }
 
 func (c *checkRun) config(engine *socket.Connect) scanner.Config {
 	return scanner.Config{
-		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: c.farEnd.probes(),
+		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
 		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}
+}
+
+// conversations adds to the probes of this program those that rows of profiles
+// bring with them.
+func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) map[string]scanner.Probe {
+	for _, r := range rows {
+		if r.Expect.IsZero() {
+			continue
+		}
+		if p, err := probes.Banner(r.Probe, r.Protocol, r.Expect); err == nil { // its pattern was checked with the profile
+			all[r.Probe] = p
+		}
+	}
+	return all
 }
 
 // openRecord opens the file that the run is recorded in: an output if one is

@@ -58,7 +58,7 @@ func (s *selection) discover(ctx context.Context, dns nameService, list []*profi
 func (s *selection) usePorts(ports []uint16, full string, site *profiles.Site) ([]string, error) {
 	slices.Sort(ports)
 	ports = slices.DeleteFunc(slices.Compact(ports), func(p uint16) bool {
-		return p == 80 || p == 443 || s.namesPort(p) || site.Ports["http"] == p || site.Ports["https"] == p
+		return p == 80 || p == 443 || s.namesPort(p) || slices.Contains(site.Ports["http"], p) || slices.Contains(site.Ports["https"], p)
 	})
 	switch {
 	case len(ports) == 0:
@@ -75,7 +75,7 @@ func (s *selection) usePorts(ports []uint16, full string, site *profiles.Site) (
 // namesPort reports whether a --port names this number.
 func (s *selection) namesPort(p uint16) bool {
 	return slices.ContainsFunc(s.ports, func(f string) bool {
-		return slices.ContainsFunc(strings.Split(f, ","), func(e string) bool { return strings.HasSuffix(e, fmt.Sprintf("=%d", p)) })
+		return slices.ContainsFunc(strings.Split(f, ","), func(e string) bool { return strings.TrimSpace(e[strings.Index(e, "=")+1:]) == fmt.Sprint(p) })
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
@@ -185,6 +186,7 @@ func (m *merger) header() record.Header {
 		}
 		h.Profiles = append(h.Profiles, in.Profiles...)
 		h.Rows = joinRows(h.Rows, in.Rows)
+		h.Boundaries = each(append(h.Boundaries, in.Boundaries...))
 		for _, n := range in.Notes {
 			if len(in.Merged) == 0 {
 				n = r.label + ": " + n
@@ -221,7 +223,7 @@ func (m *merger) end(hosts int) record.End {
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true
-			out.Planned += max(0, e.Planned-e.Hosts)
+			out.Planned += max(0, e.Planned-cmp.Or(e.Targets, e.Hosts))
 		}
 		switch {
 		case out.Err != "":

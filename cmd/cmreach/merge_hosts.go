@@ -81,6 +81,9 @@ func (ix *hostIndex) add(run string, h report.Host) *mergedHost {
 	if plainName(h.Name) == k.name {
 		m.Name = h.Name
 	}
+	if m.Boundary == "" {
+		m.Boundary = h.Boundary
+	}
 	if len(m.Tags) == 0 {
 		m.Tags = h.Tags
 	}
@@ -110,7 +113,7 @@ func (m *mergedHost) finish(rows []*scanner.Requirement) (scanner.Host, []verdic
 			continue
 		}
 		f := verdict.Merge(opinions)
-		f.Host, f.Tags = m.Name, m.Tags
+		f.Host, f.Boundary, f.Tags = m.Name, m.Boundary, m.Tags
 		findings = append(findings, f)
 		m.Rows = append(m.Rows, row)
 	}
@@ -139,7 +142,7 @@ func joinRows(have, more []*scanner.Requirement) []*scanner.Requirement {
 // difference is what two runs checked differently under one id.
 func difference(a, b *scanner.Requirement) (what, inA, inB string) {
 	port := func(r *scanner.Requirement) string {
-		s := fmt.Sprintf("%s/%d", r.Protocol, r.Port)
+		s := fmt.Sprintf("%s/%s", r.Protocol, scanner.PortList(r.OwnPorts()))
 		if r.Via != 0 {
 			s += fmt.Sprintf(" by way of %d", r.Via)
 		}
@@ -147,9 +150,11 @@ func difference(a, b *scanner.Requirement) (what, inA, inB string) {
 	}
 	for _, d := range []struct{ what, a, b string }{
 		{"port", port(a), port(b)},
+		{"meaning of several ports", a.Several.String(), b.Several.String()},
 		{"further ports", fmt.Sprint(a.Extra), fmt.Sprint(b.Extra)},
 		{"way", fmt.Sprintf("%s to %s", a.From, a.To), fmt.Sprintf("%s to %s", b.From, b.To)},
 		{"probe", fmt.Sprintf("%q", a.Probe+a.ViaProbe), fmt.Sprintf("%q", b.Probe+b.ViaProbe)},
+		{"expectation", fmt.Sprintf("%q", a.Expect), fmt.Sprintf("%q", b.Expect)},
 		{"need", a.Need.String(), b.Need.String()},
 		{"any-of group", fmt.Sprintf("%q", a.AnyOf), fmt.Sprintf("%q", b.AnyOf)},
 	} {

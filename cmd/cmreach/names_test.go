@@ -162,6 +162,10 @@ func TestDiscover(t *testing.T) {
 			roles: []string{"management-point=mp1.lab.test"}, ports: []string{"smb=4450,https=8443"}, note: "port 8443",
 		},
 		{
+			name: "an alternative port that a flag names", records: srv + "8080 mp1.lab.test.", s: selection{ports: []string{"http=80,8080"}},
+			roles: []string{"management-point=mp1.lab.test"}, ports: []string{"http=80,8080"}, note: "port 8080",
+		},
+		{
 			name: "another port against a flag", records: srv + "8080 mp1.lab.test.", s: selection{ports: []string{"http=81"}},
 			roles: []string{"management-point=mp1.lab.test"}, ports: []string{"http=81"}, note: "is not checked",
 		},

@@ -172,7 +172,7 @@ func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate str
 	for _, r := range plan.Rows {
 		where := r.Protocol.String()
 		if r.Port != 0 {
-			where += fmt.Sprintf(" %d", r.Port)
+			where += " " + scanner.PortList(r.OwnPorts())
 		} else if r.Via != 0 {
 			where += fmt.Sprintf(" (named by %d)", r.Via)
 		}

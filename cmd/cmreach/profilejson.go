@@ -19,7 +19,11 @@ type profileDocument struct {
 type portDocument struct {
 	Name    string `json:"name"`
 	Default uint16 `json:"default"`
-	About   string `json:"about,omitempty"`
+	// Ports and Several are of a port that stands for several: all of them, and
+	// what they are to each other.
+	Ports   []uint16        `json:"ports,omitempty"`
+	Several scanner.Several `json:"several,omitzero"`
+	About   string          `json:"about,omitempty"`
 }
 
 type rowDocument struct {
@@ -38,6 +42,7 @@ type rowDocument struct {
 	Listener scanner.Listener `json:"listener"`
 	Probe    string           `json:"probe,omitempty"`
 	ViaProbe string           `json:"via_probe,omitempty"`
+	Expect   scanner.Expect   `json:"expect,omitzero"`
 	Source   string           `json:"source"`
 	Fix      string           `json:"fix"`
 }
@@ -47,14 +52,18 @@ func newProfileDocument(pr *profiles.Profile) profileDocument {
 	number := map[string]uint16{}
 	for _, p := range pr.Ports {
 		number[p.Name] = p.Default
-		doc.Ports = append(doc.Ports, portDocument{Name: p.Name, Default: p.Default, About: p.About})
+		port := portDocument{Name: p.Name, Default: p.Default, Several: p.Several, About: p.About}
+		if len(p.Further) > 0 {
+			port.Ports = p.Numbers()
+		}
+		doc.Ports = append(doc.Ports, port)
 	}
 	for _, r := range pr.Rows {
 		row := rowDocument{
 			ID: pr.Name + "/" + r.ID, Title: r.Title, From: r.From, To: r.To, Protocol: r.Protocol,
 			PortName: r.Port, Port: number[r.Port], Via: number[r.Via],
 			Need: r.Need, AnyOf: r.AnyOf, When: r.When.String(), Listener: r.Listener,
-			Probe: r.Probe, ViaProbe: r.ViaProbe, Source: r.Source, Fix: r.Fix,
+			Probe: r.Probe, ViaProbe: r.ViaProbe, Expect: r.Expect, Source: r.Source, Fix: pr.FixText(r),
 		}
 		for _, name := range r.Extra {
 			row.Extra = append(row.Extra, number[name])

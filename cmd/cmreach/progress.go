@@ -27,25 +27,22 @@ func (p *program) newProgress(planned int, quiet bool) *progress {
 	return pr
 }
 
-func (pr *progress) show(ev scanner.Progress) {
+func (pr *progress) show(ev scanner.Progress, done int) {
 	if pr.w == nil {
 		return
 	}
 	pr.shown = true
-	fmt.Fprintf(pr.w, "\r\x1b[K%s", pr.line(ev, time.Since(pr.started)))
+	fmt.Fprintf(pr.w, "\r\x1b[K%s", pr.line(ev, done, time.Since(pr.started)))
 }
 
 // line is the text of the progress after some time.
-func (pr *progress) line(ev scanner.Progress, after time.Duration) string {
-	s := fmt.Sprintf("%d of %s, %d packets", ev.Hosts, count(pr.planned, "host"), ev.Packets)
-	if ev.Hosts > pr.planned { // names have more than one address
-		s = fmt.Sprintf("%d addresses of %s, %d packets", ev.Hosts, count(pr.planned, "host"), ev.Packets)
-	}
+func (pr *progress) line(ev scanner.Progress, done int, after time.Duration) string {
+	s := fmt.Sprintf("%d of %s, %d packets", done, count(pr.planned, "host"), ev.Packets)
 	if loss := ev.Stats.Loss(); loss > 0.001 {
 		s += fmt.Sprintf(", %.1f%% loss", loss*100)
 	}
-	if ev.Hosts > 0 && ev.Hosts < pr.planned {
-		left := time.Duration(float64(after) / float64(ev.Hosts) * float64(pr.planned-ev.Hosts))
+	if done > 0 && done < pr.planned {
+		left := time.Duration(float64(after) / float64(done) * float64(pr.planned-done))
 		if left = left.Round(time.Second); left > 0 {
 			s += fmt.Sprintf(", about %s left", left)
 		} else {

@@ -83,37 +83,40 @@ func showProfile(w io.Writer, pr *profiles.Profile) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, port := range pr.Ports {
-		fmt.Fprintf(tw, "  %s\t%d\t%s\n", port.Name, port.Default, port.About)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", port.Name, scanner.PortList(port.Numbers()), port.About)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	ports := map[string]uint16{}
+	ports := map[string]string{}
 	for _, port := range pr.Ports {
-		ports[port.Name] = port.Default
+		ports[port.Name] = scanner.PortList(port.Numbers()) + severalPhrase(port.Several)
 	}
 	for _, r := range pr.Rows {
 		fmt.Fprintf(w, "\n%s/%s  %s\n", pr.Name, r.ID, r.Title)
 		fmt.Fprintf(w, "  way      %s → %s, %s\n", r.From, r.To, rowPort(r, ports))
 		fmt.Fprintf(w, "  need     %s%s\n", r.Need, rowNeed(r))
+		if e := r.Expect; !e.IsZero() {
+			fmt.Fprintf(w, "  expects  %s\n", expectPhrase(e))
+		}
 		if r.Probe != "" {
 			fmt.Fprintf(w, "  probe    %s\n", r.Probe)
 		}
 		fmt.Fprintf(w, "  source   %s\n", wrap(r.Source, 69, "           "))
-		fmt.Fprintf(w, "  cure     %s\n", wrap(r.Fix, 69, "           "))
+		fmt.Fprintf(w, "  cure     %s\n", wrap(pr.FixText(r), 69, "           "))
 	}
 	return nil
 }
 
 // rowPort says where a row goes to.
-func rowPort(r profiles.Row, ports map[string]uint16) string {
+func rowPort(r profiles.Row, ports map[string]string) string {
 	switch {
 	case r.Via != "":
 		var extra []string
 		for _, e := range r.Extra {
-			extra = append(extra, fmt.Sprintf("%d", ports[e]))
+			extra = append(extra, ports[e])
 		}
-		s := fmt.Sprintf("%s, ports named by %d", strings.ToUpper(r.Protocol.String()), ports[r.Via])
+		s := fmt.Sprintf("%s, ports named by %s", strings.ToUpper(r.Protocol.String()), ports[r.Via])
 		if len(extra) > 0 {
 			s += ", and " + strings.Join(extra, ", ")
 		}
@@ -123,8 +126,39 @@ func rowPort(r profiles.Row, ports map[string]uint16) string {
 	case r.Port == "":
 		return strings.ToUpper(r.Protocol.String()) + " echo"
 	default:
-		return fmt.Sprintf("%s %d (%s)", strings.ToUpper(r.Protocol.String()), ports[r.Port], r.Port)
+		return fmt.Sprintf("%s %s (%s)", strings.ToUpper(r.Protocol.String()), ports[r.Port], r.Port)
 	}
+}
+
+// severalPhrase says what several numbers of a port are to each other.
+func severalPhrase(s scanner.Several) string {
+	switch s {
+	case scanner.SeveralAll:
+		return ", each of them"
+	case scanner.SeveralAny:
+		return ", or an alternative that the site names"
+	case scanner.SeveralInstances:
+		return ", one for each instance"
+	default:
+		return ""
+	}
+}
+
+// expectPhrase says what a row sends, and what must come back.
+func expectPhrase(e scanner.Expect) string {
+	var parts []string
+	if len(e.Send) > 0 {
+		parts = append(parts, fmt.Sprintf("to %q", e.Send))
+	}
+	switch {
+	case e.Prefix != "":
+		parts = append(parts, fmt.Sprintf("an answer that begins with %q", e.Prefix))
+	case e.Pattern != "":
+		parts = append(parts, fmt.Sprintf("an answer that matches %q", e.Pattern))
+	default:
+		parts = append(parts, "any answer")
+	}
+	return strings.Join(parts, " ")
 }
 
 func rowNeed(r profiles.Row) string {

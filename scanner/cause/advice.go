@@ -44,7 +44,7 @@ func (w words) advice() []string {
 		return []string{w.adviceUntested()}
 	default:
 		if w.c.Reason == "inconclusive.mapper" {
-			return []string{"Mend the way to the endpoint mapper (TCP 135) of these hosts first, then run again."}
+			return []string{"Mend the way to the endpoint mapper of these hosts first, then run again."}
 		}
 		return w.withFix(w.adviceUndecided())
 	}

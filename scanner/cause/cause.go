@@ -32,12 +32,22 @@ type Cause struct {
 	Message      string           `json:"message"` // one sentence
 	Advice       []string         `json:"advice"`  // what to change, the most useful first
 
+	// Boundaries are the named parts of the network that the hosts lie in, with
+	// the most hosts first; those in none are left out.
+	Boundaries []Boundary `json:"boundaries,omitempty"`
+
 	// Neighbours are hosts of the same subnets to which the same path is open:
 	// with many of them, the hosts themselves are to be looked at, with none,
 	// the network.
 	Neighbours int `json:"neighbours_open"`
 
 	answers int // 1 for untested paths whose service was seen to answer: they come last
+}
+
+// Boundary is a named part of the network, and how many hosts of a cause lie in it.
+type Boundary struct {
+	Name  string `json:"name"`
+	Hosts int    `json:"hosts"`
 }
 
 // Group finds the causes of the findings that are required and not open. Each
@@ -179,6 +189,7 @@ type group struct {
 	nets  *subnets
 	paths int
 	hosts int
+	in    map[string]int // hosts by boundary
 
 	lastHost string
 	lastAddr netip.Addr
@@ -192,10 +203,19 @@ type row struct {
 	id       string
 	protocol scanner.Protocol
 	port     uint16
+	ports    string // of a row with several, those that are like it
+}
+
+// ports names the ports of the finding.
+func ports(f verdict.Finding) string {
+	if like := f.PortsLike(); len(like) > 0 {
+		return scanner.PortList(like)
+	}
+	return scanner.PortList([]uint16{f.Port})
 }
 
 func (g *group) add(f verdict.Finding) {
-	r := row{f.Requirement, f.Protocol, f.Port}
+	r := row{f.Requirement, f.Protocol, f.Port, ports(f)}
 	if !slices.Contains(g.rows, r) {
 		g.rows = append(g.rows, r)
 	}
@@ -214,6 +234,12 @@ func (g *group) add(f verdict.Finding) {
 		return
 	}
 	g.hosts++
+	if f.Boundary != "" {
+		if g.in == nil {
+			g.in = map[string]int{}
+		}
+		g.in[f.Boundary]++
+	}
 	g.lastHost, g.lastAddr = f.Host, f.Addr
 	if f.Addr.IsValid() {
 		g.nets.add(f.Addr)
@@ -229,7 +255,7 @@ func (g *group) add(f verdict.Finding) {
 
 func (g *group) cause(k key, open map[string]*subnets) Cause {
 	slices.SortFunc(g.rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port))
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port), cmp.Compare(a.ports, b.ports))
 	})
 	c := Cause{
 		ID: k.id(), State: k.state, Reason: k.reason, By: k.by,
@@ -252,6 +278,12 @@ func (g *group) cause(k key, open map[string]*subnets) Cause {
 	if k.requirement != "" {
 		c.Neighbours = g.nets.common(open[k.requirement])
 	}
+	for name, n := range g.in {
+		c.Boundaries = append(c.Boundaries, Boundary{name, n})
+	}
+	slices.SortFunc(c.Boundaries, func(a, b Boundary) int {
+		return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Name, b.Name))
+	})
 	w := words{c: c, k: k, g: g}
 	c.Message, c.Advice = w.message(), w.advice()
 	return c

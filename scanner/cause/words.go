@@ -167,7 +167,7 @@ func (w words) what() string {
 	case r.port == 0:
 		return "the dynamic RPC ports"
 	default:
-		return fmt.Sprintf("%s %d", strings.ToUpper(r.protocol.String()), r.port)
+		return fmt.Sprintf("%s %s", strings.ToUpper(r.protocol.String()), r.ports)
 	}
 }
 

@@ -38,9 +38,9 @@ type Truncated struct {
 }
 
 func (e *Truncated) Error() string {
-	s := fmt.Sprintf("the record has no end: %d hosts in %d lines could be read", e.Hosts, e.Lines)
+	s := fmt.Sprintf("the record has no end: %d addresses in %d lines could be read", e.Hosts, e.Lines)
 	if e.Planned > 0 {
-		s = fmt.Sprintf("the record has no end: %d hosts of %d planned targets in %d lines could be read", e.Hosts, e.Planned, e.Lines)
+		s = fmt.Sprintf("the record has no end: %d addresses of %d planned hosts in %d lines could be read", e.Hosts, e.Planned, e.Lines)
 	}
 	if e.LostBytes > 0 {
 		s += fmt.Sprintf("; the last line is incomplete, %d bytes are lost", e.LostBytes)

@@ -55,7 +55,9 @@ type Header struct {
 	Rate     string                 `json:"rate"`
 	Timeout  time.Duration          `json:"timeout"` // nanoseconds
 	Rounds   int                    `json:"rounds"`
-	Notes    []string               `json:"notes,omitempty"` // what this machine or this engine could not do
+	// Boundaries are the named parts of the network, in the order of the site file.
+	Boundaries []string `json:"boundaries,omitempty"`
+	Notes      []string `json:"notes,omitempty"` // what this machine or this engine could not do
 	// Merged are the runs that a merged record was made of. Its findings rest
 	// on the rules and the vantage of each: they are not judged again.
 	Merged []Origin `json:"merged,omitempty"`
@@ -76,9 +78,11 @@ type Path struct {
 	Host        string     `json:"host"`
 	Addr        netip.Addr `json:"addr"`
 	Requirement string     `json:"requirement"`
+	// Boundary is the named part of the network that the address lies in, and
 	// Tags are what the list of targets says of the host. They stand at its
 	// first path only.
-	Tags []scanner.Detail `json:"tags,omitempty"`
+	Boundary string           `json:"boundary,omitempty"`
+	Tags     []scanner.Detail `json:"tags,omitempty"`
 }
 
 // Observation is one observation of a host.
@@ -91,7 +95,7 @@ type Observation struct {
 // Progress is how far the run is. It carries no evidence.
 type Progress struct {
 	At      time.Time `json:"at"`
-	Hosts   int       `json:"hosts"`   // finished
+	Hosts   int       `json:"hosts"`   // finished addresses
 	Planned int       `json:"planned"` // hosts in the plan
 	Packets uint64    `json:"packets"`
 }
@@ -100,11 +104,12 @@ type Progress struct {
 type End struct {
 	Finished    time.Time `json:"finished"`
 	Interrupted bool      `json:"interrupted,omitempty"`
-	Hosts       int       `json:"hosts"`   // finished and recorded
-	Planned     int       `json:"planned"` // hosts that the plan has
-	Packets     uint64    `json:"packets"` // sent by the sweep
-	Loss        float64   `json:"loss"`    // estimated share of lost round trips, 0 to 1
-	Doubt       float64   `json:"doubt"`   // expected number of falsely silent paths
-	Exit        int       `json:"exit"`    // the exit code of the run
+	Hosts       int       `json:"hosts"`             // addresses that are finished and recorded; a name may have several
+	Targets     int       `json:"targets,omitempty"` // of the planned hosts, those of which an address is recorded
+	Planned     int       `json:"planned"`           // hosts that the plan has: a name counts once
+	Packets     uint64    `json:"packets"`           // sent by the sweep
+	Loss        float64   `json:"loss"`              // estimated share of lost round trips, 0 to 1
+	Doubt       float64   `json:"doubt"`             // expected number of falsely silent paths
+	Exit        int       `json:"exit"`              // the exit code of the run
 	Err         string    `json:"err,omitempty"`
 }

@@ -41,7 +41,7 @@ func hosts() []scanner.Host {
 	a := netip.MustParseAddr("198.18.1.10")
 	return []scanner.Host{
 		{
-			Name: "pc-1", Addr: a, Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
+			Name: "pc-1", Addr: a, Boundary: "Head office", Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
 			Observations: []scanner.Observation{
 				{
 					Protocol: scanner.TCP, Port: 445, Outcome: scanner.Rejected, Sent: started, Took: time.Millisecond, Tries: 1,
@@ -187,7 +187,7 @@ func TestTruncatedSaysWhatIsLost(t *testing.T) {
 	if d := cmp.Diff(want, r.cut); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	const msg = `the record has no end: 2 hosts of 3 planned targets in 13 lines could be read; ` +
+	const msg = `the record has no end: 2 addresses of 3 planned hosts in 13 lines could be read; ` +
 		`the last line is incomplete, 20 bytes are lost; host "gone" is incomplete and left out`
 	if r.cut.Error() != msg {
 		t.Errorf("message:\n%s\nwant:\n%s", r.cut.Error(), msg)

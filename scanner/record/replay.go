@@ -125,6 +125,9 @@ func (g *group) add(m Message, rows map[string]*scanner.Requirement) (*Entry, er
 			g.entry = &Entry{Host: scanner.Host{Name: m.Path.Host, Addr: m.Path.Addr}}
 		}
 		g.entry.Host.Rows = append(g.entry.Host.Rows, row)
+		if m.Path.Boundary != "" {
+			g.entry.Host.Boundary = m.Path.Boundary
+		}
 		g.entry.Host.Tags = append(g.entry.Host.Tags, m.Path.Tags...)
 		return done, nil
 	case m.Observation != nil:

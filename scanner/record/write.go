@@ -45,10 +45,10 @@ func WriteHost[F any](w *Writer, h scanner.Host, findings []F) error {
 	if len(h.Rows) == 0 {
 		return w.err
 	}
-	tags := h.Tags
+	boundary, tags := h.Boundary, h.Tags
 	for _, row := range h.Rows {
-		w.line(Message{Path: &Path{Host: h.Name, Addr: h.Addr, Requirement: row.ID, Tags: tags}})
-		tags = nil
+		w.line(Message{Path: &Path{Host: h.Name, Addr: h.Addr, Requirement: row.ID, Boundary: boundary, Tags: tags}})
+		boundary, tags = "", nil
 	}
 	for _, o := range h.Observations {
 		w.observation(Observation{Host: h.Name, Addr: h.Addr, Observation: o})

@@ -23,8 +23,9 @@ type runJSON struct {
 	Finished    time.Time              `json:"finished,omitzero"`
 	Complete    bool                   `json:"complete"` // all of the plan was checked and recorded
 	Interrupted bool                   `json:"interrupted"`
-	Error       string                 `json:"error,omitempty"` // what ended the run early
-	Targets     int                    `json:"targets"`         // planned
+	Error       string                 `json:"error,omitempty"`        // what ended the run early
+	Targets     int                    `json:"targets"`                // planned
+	TargetsDone int                    `json:"targets_done,omitempty"` // of these, recorded with one address at least
 	Engine      string                 `json:"engine"`
 	Depth       string                 `json:"depth"`
 	Rate        string                 `json:"rate"`
@@ -50,7 +51,14 @@ type summaryJSON struct {
 	Informational verdict.Counts `json:"informational"`
 	Profiles      []partJSON     `json:"profiles"`
 	Requirements  []partJSON     `json:"requirements"`
-	Coverage      []coverageJSON `json:"coverage,omitempty"` // of a merged record
+	Boundaries    []boundaryJSON `json:"boundaries,omitempty"` // of a site that names them; "" for hosts in none
+	Coverage      []coverageJSON `json:"coverage,omitempty"`   // of a merged record
+}
+
+// boundaryJSON counts the hosts of a named part of the network.
+type boundaryJSON struct {
+	Name  string    `json:"name"`
+	Hosts hostsJSON `json:"hosts"`
 }
 
 // hostsJSON counts the addresses by the worst that each of them met.
@@ -123,7 +131,7 @@ func (r *Run) runJSON() runJSON {
 	return runJSON{
 		Version: h.Version, Scanner: h.Scanner, Vantage: h.Vantage, Site: h.Site, Profiles: list(h.Profiles),
 		Started: h.Started, Finished: e.Finished, Complete: r.Complete(), Interrupted: e.Interrupted, Error: e.Err,
-		Targets: h.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
+		Targets: h.Targets, TargetsDone: e.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
 		Rounds: h.Rounds, Packets: e.Packets, Loss: e.Loss, Doubt: e.Doubt, Silent: r.Silent,
 		Notes: list(h.Notes), Rows: list(h.Rows), Merged: h.Merged,
 	}
@@ -131,17 +139,12 @@ func (r *Run) runJSON() runJSON {
 
 func (r *Run) summaryJSON() summaryJSON {
 	t := r.Tally
-	by := t.HostsBy
 	return summaryJSON{
-		Exit: r.Exit(),
-		Hosts: hostsJSON{
-			Total: t.Hosts, Ready: by[verdict.ClassPassed] + by[verdict.ClassSatisfied], Failed: by[verdict.ClassFailed],
-			Error: by[verdict.ClassError], Undecided: by[verdict.ClassUndecided], Untested: by[verdict.ClassUntested],
-			Optional: by[verdict.ClassOptional],
-		},
+		Exit:  r.Exit(),
+		Hosts: hostsBy(t.Hosts, t.HostsBy),
 		Paths: t.All.Total(), Classes: classesOf(t.All), States: t.All.States,
 		Required: t.Required, Informational: t.Informational,
-		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Coverage: r.coverageJSON(),
+		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Boundaries: r.boundariesJSON(), Coverage: r.coverageJSON(),
 	}
 }
 

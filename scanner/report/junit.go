@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"cmreach/scanner"
 	"cmreach/scanner/verdict"
 	"fmt"
@@ -119,7 +120,7 @@ func (j *junit) incomplete(id int) {
 	case j.r.Truncated != nil:
 		reason, message = "run.truncated", j.r.Truncated.Error()
 	case end.Interrupted:
-		reason, message = "run.interrupted", fmt.Sprintf("run interrupted: %d of %d hosts done", end.Hosts, end.Planned)
+		reason, message = "run.interrupted", fmt.Sprintf("run interrupted: %d of %d hosts done", cmp.Or(end.Targets, end.Hosts), end.Planned)
 	}
 	j.suite(id, "cmreach.run", suiteCounts{tests: 1, errors: 1})
 	j.open("cmreach.run.complete", "run is complete", 0)

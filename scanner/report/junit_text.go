@@ -47,6 +47,9 @@ func body(f verdict.Finding) string {
 	if f.Fix != "" {
 		lines = append(lines, "to do: "+f.Fix)
 	}
+	if f.Boundary != "" {
+		lines = append(lines, "boundary: "+f.Boundary)
+	}
 	if tags := tagLine(f.Tags); tags != "" {
 		lines = append(lines, "tags: "+tags)
 	}
@@ -69,7 +72,7 @@ func caseName(f verdict.Finding) string {
 	if f.Addr.IsValid() {
 		addr = f.Addr.String()
 	}
-	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, f.Port)
+	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, portsOf(f))
 	return short(strings.TrimSpace(clean(f.Host)), junitName-len(rest)) + rest
 }
 

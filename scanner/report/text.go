@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
+	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	t.rows(view)
 	t.coverage()
 	t.causes()
+	t.boundaries()
 	t.nextStep()
 	t.doubt()
 	if o.Verbose {
@@ -98,7 +100,7 @@ func (t *text) answer() {
 	case r.Truncated != nil:
 		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
 	case r.End.Interrupted:
-		t.out.banner(red, "INTERRUPTED", fmt.Sprintf("%d of %s planned were checked; this report covers them alone.", r.End.Hosts, hosts(r.End.Planned)))
+		t.out.banner(red, "INTERRUPTED", checked(r.End)+" were checked; this report covers them alone.")
 	}
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
@@ -134,7 +136,7 @@ func (t *text) rows(v *look) {
 	t.out.head("WHAT WORKS")
 	for _, p := range t.inOrder(t.r.Tally.Requirements) {
 		row := v.rows[p.Name]
-		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.port),
+		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.ports),
 			v.digits, p.States[verdict.Open], v.digits, p.Total())
 		if p.States[verdict.Open] > 0 {
 			line += " (" + row.proof.String() + ")"
@@ -219,6 +221,9 @@ func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
 		t.out.colored(c, 2, 2+len(mark), mark+cs.Message)
 		indent := 2 + len(mark)
 		t.out.labelled(indent, "hosts: ", sample(cs))
+		if len(cs.Boundaries) > 0 {
+			t.out.labelled(indent, "in:    ", inBoundaries(cs))
+		}
 		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested {
 			t.out.labelled(indent, "seen:  ", strings.TrimPrefix(cs.Example, "seen "))
 		}
@@ -312,6 +317,15 @@ func expected(n float64) string {
 	}
 }
 
+// checked says how far an interrupted run came: in hosts as they were planned,
+// and in addresses where names have more than one.
+func checked(e record.End) string {
+	if e.Targets == 0 || e.Targets == e.Hosts {
+		return fmt.Sprintf("%d of %s planned", e.Hosts, hosts(e.Planned))
+	}
+	return fmt.Sprintf("%d of %s planned, at %d addresses,", e.Targets, hosts(e.Planned), e.Hosts)
+}
+
 func silentPaths(n int) string {
 	if n == 1 {
 		return "1 silent path"
@@ -336,13 +350,25 @@ func hosts(n int) string {
 }
 
 // portOf names a port, or what takes its place.
-func portOf(p scanner.Protocol, port uint16) string {
+func portOf(p scanner.Protocol, ports []uint16) string {
 	switch {
 	case p == scanner.ICMP:
 		return "echo"
-	case port == 0:
+	case len(ports) == 0 || ports[0] == 0:
 		return p.String() + "/rpc"
 	default:
-		return fmt.Sprintf("%s/%d", p, port)
+		return fmt.Sprintf("%s/%s", p, scanner.PortList(ports))
 	}
+}
+
+// portsOf are all ports that a finding is about.
+func portsOf(f verdict.Finding) []uint16 {
+	if len(f.Ports) == 0 {
+		return []uint16{f.Port}
+	}
+	var out []uint16
+	for _, p := range f.Ports {
+		out = append(out, p.Port)
+	}
+	return out
 }

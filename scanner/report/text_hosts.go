@@ -25,7 +25,7 @@ const textAlike = 3
 // rowLook is a row of a profile as its findings show it.
 type rowLook struct {
 	protocol      scanner.Protocol
-	port          uint16
+	ports         []uint16
 	informational bool
 	proof         scanner.Assurance // the lowest of the open paths
 }
@@ -49,7 +49,7 @@ func (t *text) look() (*look, error) {
 		for _, f := range h.Findings {
 			row, have := v.rows[f.Requirement]
 			if !have {
-				row = rowLook{protocol: f.Protocol, port: f.Port, informational: !f.Required}
+				row = rowLook{protocol: f.Protocol, ports: portsOf(f), informational: !f.Required}
 			}
 			if f.State == verdict.Open && (row.proof == scanner.AssuranceNone || f.Assurance < row.proof) {
 				row.proof = f.Assurance
@@ -63,7 +63,7 @@ func (t *text) look() (*look, error) {
 	}
 	for _, p := range t.r.Tally.Requirements {
 		row := v.rows[p.Name]
-		v.portWidth = max(v.portWidth, len(portOf(row.protocol, row.port)))
+		v.portWidth = max(v.portWidth, len(portOf(row.protocol, row.ports)))
 		v.nameWidth = min(max(v.nameWidth, len(clean(p.Name))), 30)
 		v.digits = max(v.digits, len(fmt.Sprint(p.Total())))
 	}

@@ -26,6 +26,7 @@ func TestAnswerFirst(t *testing.T) {
 		{"error", []verdict.State{verdict.Error, verdict.Down}, done, "NO ANSWER: this machine could not do the test for 1 of 2 hosts.", "", "Mend this machine"},
 		{"down", []verdict.State{verdict.Open, verdict.Down}, done, "NOT DECIDED: nothing is known to be blocked, but 1 of 2 hosts did not show it.", "", "See to cause 1"},
 		{"untested", []verdict.State{verdict.Untested}, done, "NOT TESTED: no required path starts here", "", "Run the command under cause 1"},
+		{"interrupted, with names of several addresses", []verdict.State{verdict.Open}, &record.End{Interrupted: true, Hosts: 12, Targets: 8, Planned: 9}, "NOT DECIDED: the run did not", "INTERRUPTED: 8 of 9 hosts planned, at 12 addresses, were checked;", "must be checked again"},
 		{"interrupted", []verdict.State{verdict.Open}, &record.End{Interrupted: true, Hosts: 1, Planned: 9}, "NOT DECIDED: the run did not come to its end; nothing wrong was found at 1 host", "INTERRUPTED: 1 of 9 hosts planned were checked", "must be checked again"},
 		{"ended early", []verdict.State{verdict.Open}, &record.End{Err: "no such device"}, "NOT DECIDED: the run did not come to its end; nothing wrong was found at 1 host", "ENDED EARLY: no such device", "must be checked again"},
 		{"cut", []verdict.State{verdict.Open}, nil, "NOT DECIDED: the run did not come to its end; nothing wrong was found at 1 host", "INCOMPLETE: the record has no end", "must be checked again"},

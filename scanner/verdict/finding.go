@@ -61,6 +61,13 @@ func ParseState(w string) (State, error) {
 	return StateUnknown, fmt.Errorf("unknown state %q (known: %s)", w, strings.Join(stateWords[1:], ", "))
 }
 
+// PortFinding is the verdict on one port of a row that has several.
+type PortFinding struct {
+	Port   uint16 `json:"port"`
+	State  State  `json:"state"`
+	Reason string `json:"reason"`
+}
+
 // Finding is the verdict on one path. The field names are a contract.
 type Finding struct {
 	Profile     string            `json:"profile"`
@@ -70,7 +77,8 @@ type Finding struct {
 	Host        string            `json:"host"` // the name that was asked for
 	Addr        netip.Addr        `json:"addr"` // empty when the name has none
 	Protocol    scanner.Protocol  `json:"protocol"`
-	Port        uint16            `json:"port"` // 0 for ICMP and for dynamic RPC
+	Port        uint16            `json:"port"`            // 0 for ICMP and for dynamic RPC
+	Ports       []PortFinding     `json:"ports,omitempty"` // of a row with several ports: each of them
 	Required    bool              `json:"required"`
 	AnyOf       string            `json:"any_of,omitempty"`
 	SatisfiedBy string            `json:"satisfied_by,omitempty"` // the open row of the same any-of group and host
@@ -84,5 +92,6 @@ type Finding struct {
 	Evidence    []string          `json:"evidence"`           // what was seen, a line each
 	Fix         string            `json:"fix,omitempty"`      // what to change, from the profile
 	Conflict    bool              `json:"conflict,omitempty"` // of a merged record: runs decided it differently
+	Boundary    string            `json:"boundary,omitempty"` // the named part of the network that the host lies in
 	Tags        []scanner.Detail  `json:"tags,omitempty"`     // what the list of targets says of the host; no part of the verdict
 }

@@ -18,8 +18,7 @@ func Judge(h scanner.Host, c Context) []Finding {
 	v := newView(h)
 	out := make([]Finding, len(h.Rows))
 	for i, row := range h.Rows {
-		p := newPath(v, row)
-		out[i] = p.finding()
+		out[i] = v.finding(row)
 		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error && out[i].State != Untested {
 			untested(&out[i], c)
 		}
@@ -35,7 +34,7 @@ func (p *path) finding() Finding {
 		Profile: row.Profile, Requirement: row.ID, From: row.From, To: row.To,
 		Host: h.Name, Addr: h.Addr, Protocol: row.Protocol, Port: row.Port,
 		Required: row.Need == scanner.Required, AnyOf: row.AnyOf, Fix: row.Fix,
-		Evidence: p.evidence(), Tags: h.Tags,
+		Evidence: p.evidence(), Boundary: h.Boundary, Tags: h.Tags,
 	}
 	r := match(p)
 	f.State, f.Reason, f.Message = r.State, r.Reason, r.say(p)

@@ -64,6 +64,12 @@ func row(t *testing.T, id string, vantage scanner.Role) *scanner.Requirement {
 		r.Protocol, r.Port, r.Probe, r.FarEnd = scanner.UDP, 4011, "pxe", "far-end"
 	case "control-far":
 		r.Port, r.Listener, r.FarEnd = 2701, scanner.ListenerWithClient, "far-end-tcp"
+	case "every":
+		r.Port, r.Ports, r.Several = 9100, []uint16{9100, 9101, 9102}, scanner.SeveralAll
+	case "either":
+		r.Port, r.Ports, r.Several, r.Probe = 80, []uint16{80, 8080}, scanner.SeveralAny, "http-dp"
+	case "instances":
+		r.Port, r.Ports, r.Several = 10124, []uint16{10124, 10125, 10126, 10127}, scanner.SeveralInstances
 	default:
 		t.Fatalf("unknown row %q", id)
 	}
@@ -243,6 +249,9 @@ func TestCases(t *testing.T) {
 					t.Errorf("%s: got %q, want %q\n  %s", id, got, c.Want[id], f.Message)
 				}
 				reasons[f.Reason] = true
+				for _, p := range f.Ports {
+					reasons[p.Reason] = true
+				}
 				if !strings.HasPrefix(f.Reason, f.State.String()+".") {
 					t.Errorf("%s: reason %q does not begin with its state %q", id, f.Reason, f.State)
 				}

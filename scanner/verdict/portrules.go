@@ -219,6 +219,14 @@ var silenceRules = []Rule{
 		},
 	},
 	{
+		Reason: "inconclusive.instance", State: Inconclusive,
+		Doc:  "The port is silent, but it belongs to a further instance of the service, and how many there are is not known.",
+		when: func(p *path) bool { return swept(scanner.Silent)(p) && p.view.answered && p.spare },
+		say: func(p *path) string {
+			return fmt.Sprintf("%s is silent: the service has no such instance, or the port is swallowed", p.what())
+		},
+	},
+	{
 		Reason: "inconclusive.stealth", State: Inconclusive,
 		Doc: "The port is silent, but its listener comes with the ConfigMgr client only, and Windows in stealth mode answers nothing for a port without a listener.",
 		when: func(p *path) bool {

@@ -145,7 +145,18 @@ type Tally struct {
 	Hosts   int
 	HostsBy [classes]int
 
+	// Boundaries counts the addresses by the named part of the network that they
+	// lie in, in the order in which they came; "" for those that lie in none.
+	Boundaries []Boundary
+
 	profiles, requirements map[string]int
+}
+
+// Boundary counts the hosts of one named part of the network.
+type Boundary struct {
+	Name    string
+	Hosts   int
+	HostsBy [classes]int
 }
 
 // NewTally returns a tally that takes the states in fail for failures.
@@ -164,7 +175,13 @@ func (t *Tally) AddHost(findings []Finding) {
 	findings = append([]Finding(nil), findings...)
 	satisfy(findings)
 	t.Hosts++
-	t.HostsBy[HostClass(findings, t.Fail)]++
+	class := HostClass(findings, t.Fail)
+	t.HostsBy[class]++
+	if len(findings) > 0 {
+		b := t.boundary(findings[0].Boundary)
+		b.Hosts++
+		b.HostsBy[class]++
+	}
 	for _, f := range findings {
 		c := Classify(f, t.Fail)
 		t.All.add(f, c)
@@ -176,6 +193,17 @@ func (t *Tally) AddHost(findings []Finding) {
 		}
 		which[known(f.State)]++
 	}
+}
+
+// boundary finds or makes the count of a boundary. There are few.
+func (t *Tally) boundary(name string) *Boundary {
+	for i := range t.Boundaries {
+		if t.Boundaries[i].Name == name {
+			return &t.Boundaries[i]
+		}
+	}
+	t.Boundaries = append(t.Boundaries, Boundary{Name: name})
+	return &t.Boundaries[len(t.Boundaries)-1]
 }
 
 // known maps a state that has no word to StateUnknown.

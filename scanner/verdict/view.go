@@ -102,6 +102,7 @@ func (v *view) udpOnly() bool {
 type path struct {
 	view  *view
 	row   *scanner.Requirement
+	spare bool                 // the port is of an instance of the service that need not exist
 	sweep *scanner.Observation // single packets to the row's port
 	talk  *scanner.Observation // the conversation that proves the row
 	// Of rows that "cmreach listen" is asked about: the packets to the row's
