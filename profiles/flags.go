@@ -295,6 +295,11 @@ func (out overrides) requirement(p *Profile, r Row) *scanner.Requirement {
 	for _, name := range r.Extra {
 		req.Extra = append(req.Extra, firstOf(out.ports[name]))
 	}
+	for _, name := range append([]string{r.Port, r.Via}, r.Extra...) {
+		if out.said[name] {
+			req.PortFlags = append(req.PortFlags, name+"="+strings.ReplaceAll(scanner.PortList(out.ports[name]), " ", ""))
+		}
+	}
 	if numbers := out.ports[r.Port]; len(numbers) > 1 {
 		port, _ := p.port(r.Port)
 		req.Ports, req.Several = numbers, port.Several

@@ -181,7 +181,7 @@ func TestRequirement(t *testing.T) {
 	want := scanner.Requirement{
 		ID: "push/rpc-dynamic", Profile: "push", Title: "dynamic RPC ports, for WMI",
 		From: scanner.RoleSiteServer, To: scanner.RoleClient, Protocol: scanner.TCP, Probe: "rpc-bind",
-		Need: scanner.Required, Listener: scanner.ListenerNow, Via: 1135, ViaProbe: "rpc", Extra: []uint16{24158}, FromHere: true,
+		Need: scanner.Required, Listener: scanner.ListenerNow, Via: 1135, ViaProbe: "rpc", Extra: []uint16{24158}, PortFlags: []string{"epm=1135"}, FromHere: true,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

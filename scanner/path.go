@@ -19,6 +19,9 @@ type Requirement struct {
 
 	// Ports are all ports of a row that has several, Port first; nil for others.
 	Ports []uint16 `json:"ports,omitempty"`
+	// PortFlags are the ports of the row that are not the defaults, as --port
+	// takes them.
+	PortFlags []string `json:"port_flags,omitempty"`
 	// Several says what they are to each other.
 	Several Several `json:"several,omitzero"`
 

@@ -44,7 +44,7 @@ func TestRowsWithRealServers(t *testing.T) {
 			used[r.Probe] = true
 			kinds := []bool{
 				services[p.Name+"/"+r.ID],
-				strings.HasPrefix(r.Probe, "http"), // the web servers of TestRealPeers
+				strings.HasPrefix(r.Probe, "http") || r.Probe == "winrm", // the web servers of TestRealPeers
 				none,
 				r.Probe == "" && r.Protocol != scanner.ICMP, // nothing is said there that a probe could know
 			}

@@ -34,8 +34,19 @@ func Loopback(ctx context.Context) (*Lab, *Plan, error) {
 	return loopbackAt(ctx, addrs...)
 }
 
-// loopbackAt starts the hosts at as many addresses as there are.
+// loopbackAt starts the hosts. The ports are free when they are chosen; where
+// somebody takes one before it is used, all is chosen again.
 func loopbackAt(ctx context.Context, addrs ...netip.Addr) (*Lab, *Plan, error) {
+	for tries := 1; ; tries++ {
+		l, p, err := tryLoopback(ctx, addrs...)
+		if err == nil || tries == 5 {
+			return l, p, err
+		}
+	}
+}
+
+// tryLoopback starts the hosts at as many addresses as there are.
+func tryLoopback(ctx context.Context, addrs ...netip.Addr) (*Lab, *Plan, error) {
 	n := &Network{Domain: "lab.test"}
 	l := newLab(ctx, n)
 	b := loopback{lab: l, addrs: addrs, demo: demo{

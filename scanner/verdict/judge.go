@@ -20,7 +20,7 @@ func Judge(h scanner.Host, c Context) []Finding {
 	for i, row := range h.Rows {
 		out[i] = v.finding(row)
 		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error && out[i].State != Untested {
-			untested(&out[i], c)
+			untested(&out[i], row, c)
 		}
 	}
 	satisfy(out)
@@ -52,7 +52,7 @@ func (p *path) finding() Finding {
 
 // untested rewrites a finding of a row that starts at another machine: what
 // was seen from here proves the service, not the way to it.
-func untested(f *Finding, c Context) {
+func untested(f *Finding, row *scanner.Requirement, c Context) {
 	seen := fmt.Sprintf("seen from the %s: %s", c.Vantage, f.State)
 	if f.State == Open && f.Assurance > scanner.AssuranceNone {
 		seen += " (" + f.Assurance.String() + ")"
@@ -65,6 +65,9 @@ func untested(f *Finding, c Context) {
 	where := f.Host // clients are targets, and named without their role
 	if f.To != scanner.RoleClient {
 		where = fmt.Sprintf("--role %s=%s", f.To, f.Host)
+	}
+	for _, port := range row.PortFlags {
+		where = "--port " + port + " " + where
 	}
 	f.Fix = fmt.Sprintf("run on a %s: cmreach check -p %s --vantage %s --only %s %s",
 		f.From, f.Profile, f.From, rowName(f.Requirement), where)

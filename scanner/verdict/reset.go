@@ -91,7 +91,7 @@ func (v *view) origin(o *scanner.Observation) origin {
 	switch {
 	case compared:
 		return originMiddlebox
-	case d.answer != 0 && scanner.Hops(o.TTL) == d.answer-1:
+	case d.answer != 0 && scanner.Hops(o.TTL) == d.answer-1, v.adjacent(), v.asFar(o):
 		return originHost
 	default:
 		return originUnknown
@@ -113,6 +113,21 @@ func (v *view) adjacent() bool {
 		}
 	}
 	return near
+}
+
+// asFar reports whether a refusal came from as far away as another of which the
+// hops show that the host sent it: from a router on the way it would be nearer.
+func (v *view) asFar(o *scanner.Observation) bool {
+	for i := range v.host.Observations {
+		r := &v.host.Observations[i]
+		if !r.Sweep() || r.Outcome != scanner.Refused || r.TTL == 0 || scanner.Hops(r.TTL) != scanner.Hops(o.TTL) {
+			continue
+		}
+		if d := v.distances(r.Protocol, r.Port); d.outcome == scanner.Refused && d.answer != 0 && d.answer-1 == scanner.Hops(r.TTL) {
+			return true
+		}
+	}
+	return false
 }
 
 // middleboxReset reports whether o is a RST that the host did not send.
