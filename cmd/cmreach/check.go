@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmreach/probes"
-	"cmreach/probes/socket"
 	"cmreach/profiles"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
@@ -108,16 +107,16 @@ func (c *checkRun) do() (*report.Run, error) {
 	if err := c.openRecord(); err != nil {
 		return nil, usage(err)
 	}
-	engine, err := socket.NewConnect(socket.Options{})
+	engine, err := openEngine(c.engine)
 	if err != nil {
-		return nil, fmt.Errorf("this machine cannot send: %w", err)
+		return nil, err
 	}
 	defer func() { _ = engine.Close() }()
-	for _, n := range engine.Notes() {
+	for _, n := range engine.notes {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
 	w := record.NewWriter(c.sink())
-	if err := w.WriteHeader(c.header(slices.Concat(engine.Notes(), c.notes))); err != nil {
+	if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	if err := c.runInto(w, c.config(engine)); err != nil {
@@ -203,7 +202,7 @@ func judge(h record.Header, host scanner.Host) []verdict.Finding {
 	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
 }
 
-func (c *checkRun) header(notes []string) record.Header {
+func (c *checkRun) header(engine string, notes []string) record.Header {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
@@ -211,14 +210,14 @@ func (c *checkRun) header(notes []string) record.Header {
 	return record.Header{
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
-		Targets: c.plan.Hosts(), Engine: "connect", Depth: c.selection.depth, Rate: c.selection.rate,
+		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
 		Timeout: c.timeout, Rounds: c.rounds, Notes: notes,
 	}
 }
 
-func (c *checkRun) config(engine *socket.Connect) scanner.Config {
+func (c *checkRun) config(engine *engine) scanner.Config {
 	return scanner.Config{
-		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: probes.ByName(),
+		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: probes.ByName(),
 		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}

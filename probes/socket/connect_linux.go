@@ -146,7 +146,7 @@ func (c *Connect) openShared() error {
 				return err
 			}
 		}
-		c.tap[i], tapErrs[i] = openTap(v6)
+		c.tap[i], tapErrs[i] = openTap(v6, c.opt.window)
 		if c.tap[i] != nil {
 			if err := c.watch(c.tap[i].fd, unix.EPOLLIN, 0); err != nil {
 				return err

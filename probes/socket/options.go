@@ -18,6 +18,8 @@ type Options struct {
 	Source4, Source6 netip.Addr
 	// Key is the secret that marks our ICMP echo payloads. All zero: a random one is drawn.
 	Key [32]byte
+
+	window *portWindow // of the raw engine; nil: there is none
 }
 
 const (
