@@ -30,6 +30,8 @@ func (p *program) check(args []string) (int, error) {
 	audit := fs.Bool("audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
+	pcap := fs.String("pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
+	pcapAll := fs.Bool("pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -59,7 +61,15 @@ func (p *program) check(args []string) (int, error) {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
 	}
 	defer c.forget()
+	if *pcap != "" {
+		if c.capture, err = newCapture(*pcap, *pcapAll); err != nil {
+			return 0, usage(err)
+		}
+	}
 	run, err := c.do()
+	if err := c.capture.close(); err != nil {
+		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -92,6 +102,7 @@ type checkRun struct {
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
 	progress *progress
+	capture  *capture // nil: not asked for
 	log      *zap.Logger
 
 	spool  *os.File   // the record
@@ -107,11 +118,15 @@ func (c *checkRun) do() (*report.Run, error) {
 	if err := c.openRecord(); err != nil {
 		return nil, usage(err)
 	}
-	engine, err := openEngine(c.engine)
+	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = engine.Close() }()
+	if c.capture != nil && engine.name != engineRaw {
+		return nil, fmt.Errorf("--pcap: only the raw engine has packets to show, and this is the portable one: "+
+			"run as root on Linux, or setcap cap_net_raw+ep on the program%s", engine.why)
+	}
 	for _, n := range engine.notes {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
@@ -172,6 +187,7 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 	c.audit.add(c.ctx, ev.Host)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
+	c.capture.judged(ev.Host.Addr, findings)
 	c.hosts++
 	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)

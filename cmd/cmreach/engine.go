@@ -24,14 +24,16 @@ type engine struct {
 	name   string
 	source func(to netip.Addr) netip.Addr
 	notes  []string // what this machine does not allow
+	why    string   // why it is not the raw one, in brackets; empty when it was asked for
 }
 
 // openEngine opens the engine of that name. auto takes the raw one where this
 // machine has it and this user may use it.
-func openEngine(name string) (*engine, error) {
-	var note string
+// frames is given its packets, see [socket.Options].
+func openEngine(name string, frames func(socket.Frame)) (*engine, error) {
+	var why error
 	if name != engineConnect {
-		raw, err := socket.NewRaw(socket.Options{})
+		raw, err := socket.NewRaw(socket.Options{Frames: frames})
 		switch {
 		case err == nil:
 			return &engine{Sweeper: raw, Dialer: raw, Closer: raw, name: engineRaw, source: raw.Source, notes: raw.Notes()}, nil
@@ -40,15 +42,16 @@ func openEngine(name string) (*engine, error) {
 		case name == engineRaw:
 			return nil, fmt.Errorf("--engine raw: %w", err)
 		}
-		note = fmt.Sprintf("the portable engine sends: slower, and it leaves connections for a moment (%v)", err)
+		why = err
 	}
 	c, err := socket.NewConnect(socket.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot send: %w", err)
 	}
 	e := &engine{Sweeper: c, Dialer: c, Closer: c, name: engineConnect, source: c.Source, notes: c.Notes()}
-	if note != "" {
-		e.notes = append(e.notes, note)
+	if why != nil {
+		e.why = fmt.Sprintf(" (%v)", why)
+		e.notes = append(e.notes, "the portable engine sends: it is slower, and its connections are real ones, ended at once"+e.why)
 	}
 	return e, nil
 }

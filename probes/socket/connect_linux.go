@@ -140,7 +140,9 @@ func (c *Connect) openShared() error {
 		if v6 {
 			src = c.opt.Source6
 		}
-		c.echo[i], echoErrs[i] = openEcho(v6, src, c.opt.Key, binary.BigEndian.Uint16(id[:]))
+		if c.opt.window == nil { // else the raw engine has all echo, and this one would read it too
+			c.echo[i], echoErrs[i] = openEcho(v6, src, c.opt.Key, binary.BigEndian.Uint16(id[:]))
+		}
 		if c.echo[i] != nil {
 			if err := c.watch(c.echo[i].fd, unix.EPOLLIN, 0); err != nil {
 				return err

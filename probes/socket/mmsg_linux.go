@@ -32,7 +32,7 @@ func batch(call uintptr, fd int, msgs []mmsghdr, flags int) (int, error) {
 		n, _, errno := unix.Syscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), uintptr(flags), 0, 0) //nolint:gosec // descriptors are positive
 		switch {
 		case errno == 0:
-			return int(n), nil //nolint:gosec // at most len(msgs)
+			return int(n), nil
 		case !errors.Is(errno, unix.EINTR):
 			return 0, errno
 		}

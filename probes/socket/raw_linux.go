@@ -70,7 +70,7 @@ func NewRaw(opt Options) (*Raw, error) {
 		}
 		return nil, err
 	}
-	r.in.own = r.own
+	r.in.own, r.in.frames = r.own, opt.Frames
 	r.replies.wake = r.in.wakeUp
 	r.out.source.asked = r.in.sentTo
 	return r, nil

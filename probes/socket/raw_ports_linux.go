@@ -128,7 +128,7 @@ func (w *portWindow) release() {
 
 // port is where the shot with the key leaves from.
 func (w *portWindow) port(key uint64) uint16 {
-	return w.first + uint16(key%windowSize) //nolint:gosec // the remainder is small
+	return w.first + uint16(key%windowSize)
 }
 
 func (w *portWindow) has(port uint16) bool { return port-w.first < windowSize }

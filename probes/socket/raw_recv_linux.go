@@ -34,6 +34,7 @@ type rawReceiver struct {
 	window *portWindow
 	books  *udpBook
 	own    map[netip.Addr]bool
+	frames func(Frame) // of Options
 	fds    [2]int
 	wake   int
 	msgs   []mmsghdr
@@ -44,9 +45,11 @@ type rawReceiver struct {
 	parsed packet.Packet
 
 	checked   time.Time
-	links     []netip.Prefix // the networks of this machine's interfaces
-	onLink    atomic.Int64   // when it last sent to one of them; nanoseconds since 1970
+	links     []netip.Prefix                // the networks of this machine's interfaces
+	onLink    atomic.Int64                  // when it last sent to one of them; nanoseconds since 1970
+	from      [2]atomic.Pointer[netip.Addr] // where it last sent from, by family
 	neighbour uint64
+	watch     *linkWatch
 	ctx       context.Context // whose end wakes
 	stop      func() bool
 }
@@ -81,6 +84,10 @@ func newRawReceiver(w *portWindow, key [16]byte, books *udpBook, v6 bool) (*rawR
 	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		r.close()
 		return nil, fmt.Errorf("socket: eventfd: %w", err)
+	}
+	if r.watch, err = openLinkWatch(); err != nil {
+		r.close()
+		return nil, err
 	}
 	r.neighbour, _ = neighbourFulls()
 	r.links = onLink()
@@ -129,6 +136,9 @@ func (r *rawReceiver) close() {
 		closeFD(fd)
 	}
 	closeFD(r.wake)
+	if r.watch != nil {
+		r.watch.close()
+	}
 }
 
 // wakeUp ends a wait.
@@ -196,6 +206,11 @@ func (r *rawReceiver) readFamily(fd int, replies []scanner.Reply) int {
 		b := r.slots[i*rawSlot : i*rawSlot+int(min(msgs[i].size, rawSlot))]
 		if packet.Read(b, &r.parsed) && r.reply(&r.parsed, &replies[n]) {
 			replies[n].At = timestamp(r.oobs[i*oobSize : i*oobSize+int(msgs[i].head.Controllen)]) //nolint:gosec // the kernel filled at most oobSize
+			if r.frames != nil {
+				r.frames(Frame{
+					At: replies[n].At, Addr: replies[n].To.Addr(), Protocol: replies[n].Over, Port: replies[n].To.Port(), Bytes: b,
+				})
+			}
 			n++
 		}
 	}
@@ -209,11 +224,11 @@ func timestamp(oob []byte) time.Time {
 	if len(oob) < head+int(unsafe.Sizeof(unix.Timespec{})) {
 		return time.Time{}
 	}
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0])) //nolint:gosec // the length is checked
 	if h.Level != unix.SOL_SOCKET || h.Type != unix.SO_TIMESTAMPNS {
 		return time.Time{}
 	}
-	ts := (*unix.Timespec)(unsafe.Pointer(&oob[head]))
+	ts := (*unix.Timespec)(unsafe.Pointer(&oob[head])) //nolint:gosec // as above
 	return time.Unix(ts.Unix())
 }
 
@@ -287,8 +302,9 @@ func (r *rawReceiver) icmpError(p *packet.Packet, out *scanner.Reply) bool {
 	return true
 }
 
-// sentTo notes that packets go to an address.
-func (r *rawReceiver) sentTo(to netip.Addr) {
+// sentTo notes that packets go to an address, from one of ours.
+func (r *rawReceiver) sentTo(to, from netip.Addr) {
+	r.from[family(to)].Store(&from)
 	if slices.ContainsFunc(r.links, func(p netip.Prefix) bool { return p.Contains(to) }) {
 		r.onLink.Store(time.Now().UnixNano())
 	}
@@ -315,6 +331,12 @@ func (r *rawReceiver) check(replies []scanner.Reply) int {
 		r.neighbour = n
 		if now.UnixNano()-r.onLink.Load() < int64(time.Second) {
 			why = errNeighbours
+		}
+	}
+	r.watch.drain()
+	for i := range r.from {
+		if from := r.from[i].Load(); from != nil && r.watch.down(*from) {
+			why = fmt.Errorf("the interface with %s is down", from)
 		}
 	}
 	if why == nil {

@@ -28,6 +28,7 @@ type rawSender struct {
 	source *sourceCache
 	lines  [2]*rawLine // by family; nil: the machine does not have it
 	hops   [2]uint8    // the system's default hop limits
+	frames func(Frame) // of Options
 }
 
 // rawLine is what one family needs: a socket and a batch in the making.
@@ -43,11 +44,13 @@ type rawLine struct {
 	shots     []sentShot
 }
 
-// sentShot is what an error is reported with.
+// sentShot is what an error is reported with, and a frame.
 type sentShot struct {
-	key  uint64
-	addr netip.Addr
-	size int // bytes in the arena
+	key   uint64
+	addr  netip.Addr
+	proto scanner.Protocol
+	port  uint16
+	size  int // bytes in the arena
 }
 
 func newRawSender(w *portWindow, key [16]byte, books *udpBook, opt Options, v6 bool) (*rawSender, error) {
@@ -55,7 +58,7 @@ func newRawSender(w *portWindow, key [16]byte, books *udpBook, opt Options, v6 b
 	if err != nil {
 		return nil, err
 	}
-	s := &rawSender{window: w, secret: secret, books: books, source: newSourceCache(opt)}
+	s := &rawSender{window: w, secret: secret, books: books, source: newSourceCache(opt), frames: opt.Frames}
 	s.hops[0] = readHops("/proc/sys/net/ipv4/ip_default_ttl")
 	s.hops[1] = readHops("/proc/sys/net/ipv6/conf/default/hop_limit")
 	for i := range s.lines {
@@ -72,8 +75,8 @@ func newRawSender(w *portWindow, key [16]byte, books *udpBook, opt Options, v6 b
 
 // readHops reads a default hop limit.
 func readHops(file string) uint8 {
-	const usual = 64 // RFC 1700
-	text, err := os.ReadFile(file)
+	const usual = 64               // RFC 1700
+	text, err := os.ReadFile(file) //nolint:gosec // one of two names
 	if err != nil {
 		return usual
 	}
@@ -99,7 +102,7 @@ func newRawLine(v6 bool) (*rawLine, error) {
 	}
 	for kind := range l.templates {
 		var err error
-		if l.templates[kind], err = packet.NewTemplate(packet.Kind(kind), v6); err != nil { //nolint:gosec // one of three
+		if l.templates[kind], err = packet.NewTemplate(packet.Kind(kind), v6); err != nil {
 			return nil, err
 		}
 	}
@@ -123,10 +126,10 @@ func newRawLine(v6 bool) (*rawLine, error) {
 		h.SetIovlen(1)
 		if v6 {
 			l.names6[i].Family = unix.AF_INET6
-			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&l.names6[i])), unix.SizeofSockaddrInet6
+			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&l.names6[i])), unix.SizeofSockaddrInet6 //nolint:gosec // the kernel's form
 		} else {
 			l.names4[i].Family = unix.AF_INET
-			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&l.names4[i])), unix.SizeofSockaddrInet4
+			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&l.names4[i])), unix.SizeofSockaddrInet4 //nolint:gosec // as above
 		}
 	}
 	return l, nil
@@ -194,7 +197,7 @@ const maxDatagram = 1400
 func (l *rawLine) add(kind packet.Kind, shot *scanner.Shot, f *packet.Fields) {
 	i, before := len(l.shots), len(l.arena)
 	l.arena = l.templates[kind].Append(l.arena, f)
-	l.shots = append(l.shots, sentShot{shot.Key, f.Dst, len(l.arena) - before})
+	l.shots = append(l.shots, sentShot{shot.Key, f.Dst, shot.Protocol, shot.Port, len(l.arena) - before})
 	if l.v6 {
 		l.names6[i].Addr = f.Dst.As16()
 	} else {
@@ -216,12 +219,12 @@ func (s *rawSender) full() bool {
 func (s *rawSender) flush(replies *replyQueue) {
 	for _, l := range s.lines {
 		if l != nil && len(l.shots) > 0 {
-			l.flush(replies)
+			l.flush(replies, s.frames)
 		}
 	}
 }
 
-func (l *rawLine) flush(replies *replyQueue) {
+func (l *rawLine) flush(replies *replyQueue, frames func(Frame)) {
 	at := 0
 	for i, s := range l.shots { // the arena does not move any more
 		l.iovs[i].Base = &l.arena[at]
@@ -229,7 +232,11 @@ func (l *rawLine) flush(replies *replyQueue) {
 		at += s.size
 	}
 	for from := 0; from < len(l.shots); {
+		now := time.Now()
 		n, err := sendBatch(l.fd, l.msgs[from:len(l.shots)])
+		if frames != nil {
+			l.show(from, from+n, now, frames)
+		}
 		from += n
 		if err != nil {
 			s := l.shots[from]
@@ -240,6 +247,17 @@ func (l *rawLine) flush(replies *replyQueue) {
 	l.shots, l.arena = l.shots[:0], l.arena[:0]
 }
 
+// show hands on the packets that left.
+func (l *rawLine) show(from, to int, now time.Time, frames func(Frame)) {
+	at := 0
+	for i, s := range l.shots[:to] {
+		if i >= from {
+			frames(Frame{At: now, Sent: true, Addr: s.addr, Protocol: s.proto, Port: s.port, Bytes: l.arena[at : at+s.size]})
+		}
+		at += s.size
+	}
+}
+
 // sourceCache knows the address that this machine sends from to another. It
 // asks the kernel's routing by connecting a datagram socket, which sends
 // nothing, and remembers the answer for a moment.
@@ -247,7 +265,7 @@ type sourceCache struct {
 	opt   Options
 	fds   [2]int
 	list  []sourceEntry
-	asked func(to netip.Addr) // told of each address; nil: nobody wants to know
+	asked func(to, from netip.Addr) // told of each answer; nil: nobody wants to know
 }
 
 type sourceEntry struct {
@@ -290,9 +308,6 @@ func (c *sourceCache) to(to netip.Addr) (netip.Addr, error) {
 }
 
 func (c *sourceCache) ask(to netip.Addr) (netip.Addr, error) {
-	if c.asked != nil {
-		c.asked(to)
-	}
 	fam, i := unix.AF_INET, family(to)
 	if i == 1 {
 		fam = unix.AF_INET6
@@ -320,7 +335,11 @@ func (c *sourceCache) ask(to netip.Addr) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	return addrPort(local).Addr(), nil
+	from := addrPort(local).Addr()
+	if c.asked != nil {
+		c.asked(to, from)
+	}
+	return from, nil
 }
 
 // disconnect takes a datagram socket's peer away (connect(2), AF_UNSPEC).
