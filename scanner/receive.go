@@ -18,8 +18,14 @@ type traceKey struct {
 // receive matches replies with the tasks that they answer.
 func (e *engine) receive(rs []Reply) {
 	for _, r := range rs {
+		if r.Key == 0 {
+			if r.Outcome == LocalError && r.Temporary {
+				e.trouble = time.Now()
+			}
+			continue
+		}
 		t := e.flight[r.Key]
-		if t == nil || t.done {
+		if t == nil || t.done || r.To.IsValid() && !t.goes(r) {
 			continue
 		}
 		if r.Outcome == LocalError && r.Temporary {

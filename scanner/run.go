@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -274,7 +275,7 @@ func (e *engine) transmit(now time.Time) time.Duration {
 
 // shot makes the next packet of a task.
 func (e *engine) shot(t *task) Shot {
-	e.key++
+	e.key = e.key%math.MaxUint32 + 1
 	s := Shot{
 		Key: e.key, Addr: t.host.Addr, Protocol: t.proto, Port: t.port,
 		HopLimit: t.hop, Wait: e.cfg.Timeout,

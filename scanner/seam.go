@@ -9,7 +9,7 @@ import (
 
 // Shot is one packet, or one attempt to connect, that the sweep sends.
 type Shot struct {
-	Key      uint64 // chosen by the engine, given back in the Reply
+	Key      uint64 // chosen by the engine, given back in the Reply; it fits in 32 bits and is never 0
 	Addr     netip.Addr
 	Protocol Protocol
 	Port     uint16
@@ -40,6 +40,11 @@ type Reply struct {
 	// Temporary says that a LocalError may pass (no buffer, no descriptor): the
 	// engine tries again, and does not count the try.
 	Temporary bool
+	// To and Over say again where the shot went, from a sweeper that keeps no
+	// account of its shots: the engine takes only a reply that fits. Not valid:
+	// the sweeper has matched the two itself.
+	To   netip.AddrPort
+	Over Protocol
 }
 
 // Sweeper is the seam between the engine and the network for single packets.
@@ -51,7 +56,9 @@ type Sweeper interface {
 	Send(shots []Shot) (int, error)
 	// Receive waits for replies and fills the slice. It returns when at least
 	// one is there or ctx is done (then with ctx's error). A reply with an
-	// unknown or outdated key is ignored by the engine.
+	// unknown or outdated key is ignored by the engine. A temporary LocalError
+	// with Key 0 belongs to no shot: this machine lost packets, so that what is
+	// silent now may have been answered.
 	Receive(ctx context.Context, replies []Reply) (int, error)
 }
 

@@ -106,6 +106,11 @@ func (r *hostRun) add(proto Protocol, port, via uint16, probe string) *task {
 	return t
 }
 
+// goes reports whether a reply is about a path of the task.
+func (t *task) goes(r Reply) bool {
+	return r.To.Addr() == t.host.Addr && r.To.Port() == t.port && r.Over == t.proto
+}
+
 // observe adds an observation of the task.
 func (t *task) observe(o Observation) {
 	o.Protocol, o.Port, o.Via, o.HopLimit = t.proto, t.port, t.via, t.hop

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmreach/probes"
-	"cmreach/probes/socket"
 	"cmreach/profiles"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
@@ -31,6 +30,8 @@ func (p *program) check(args []string) (int, error) {
 	audit := fs.Bool("audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
+	pcap := fs.String("pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
+	pcapAll := fs.Bool("pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -60,7 +61,15 @@ func (p *program) check(args []string) (int, error) {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
 	}
 	defer c.forget()
+	if *pcap != "" {
+		if c.capture, err = newCapture(*pcap, *pcapAll); err != nil {
+			return 0, usage(err)
+		}
+	}
 	run, err := c.do()
+	if err := c.capture.close(); err != nil {
+		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -93,6 +102,7 @@ type checkRun struct {
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
 	progress *progress
+	capture  *capture // nil: not asked for
 	log      *zap.Logger
 
 	spool  *os.File   // the record
@@ -110,16 +120,20 @@ func (c *checkRun) do() (*report.Run, error) {
 	if err := c.openRecord(); err != nil {
 		return nil, usage(err)
 	}
-	engine, err := socket.NewConnect(socket.Options{})
+	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
-		return nil, fmt.Errorf("this machine cannot send: %w", err)
+		return nil, err
 	}
 	defer func() { _ = engine.Close() }()
-	for _, n := range engine.Notes() {
+	if c.capture != nil && engine.name != engineRaw {
+		return nil, fmt.Errorf("--pcap: only the raw engine has packets to show, and this is the portable one: "+
+			"run as root on Linux, or setcap cap_net_raw+ep on the program%s", engine.why)
+	}
+	for _, n := range engine.notes {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
 	w := record.NewWriter(c.sink())
-	if err := w.WriteHeader(c.header(slices.Concat(engine.Notes(), c.notes))); err != nil {
+	if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	if err := c.runInto(w, c.config(engine)); err != nil {
@@ -176,6 +190,7 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
 	tally.AddHost(findings)
+	c.capture.judged(ev.Host.Addr, findings)
 	c.count(ev.Host)
 	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
@@ -222,7 +237,7 @@ func judge(h record.Header, host scanner.Host) []verdict.Finding {
 	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
 }
 
-func (c *checkRun) header(notes []string) record.Header {
+func (c *checkRun) header(engine string, notes []string) record.Header {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
@@ -230,14 +245,14 @@ func (c *checkRun) header(notes []string) record.Header {
 	return record.Header{
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
-		Targets: c.plan.Hosts(), Engine: "connect", Depth: c.selection.depth, Rate: c.selection.rate,
+		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
 		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
 	}
 }
 
-func (c *checkRun) config(engine *socket.Connect) scanner.Config {
+func (c *checkRun) config(engine *engine) scanner.Config {
 	return scanner.Config{
-		Sweeper: engine, Dialer: engine, Source: engine.Source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
+		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
 		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,7 +127,7 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.StringVar(&s.rate, "rate", "1000", "packets a second (`PPS`), or max")
 	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long (`TIME`) one packet's answer is waited for")
 	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most")
-	fs.StringVar(&s.engine, "engine", "auto", "`ENGINE` that sends: auto, or connect")
+	fs.StringVar(&s.engine, "engine", engineAuto, "`ENGINE` that sends: raw (Linux, CAP_NET_RAW), connect, or auto")
 	fs.StringVar(&s.siteCode, "site-code", "", "the site's `CODE`, such as PS1")
 	fs.StringArrayVar(&s.dns, "dns", nil, "name `SERVER[:PORT]` to ask in place of this machine's; may be repeated")
 	fs.StringVar(&s.dnsSuffix, "dns-suffix", "", "look the site's management points up in this DNS `DOMAIN` when none is named")
@@ -172,8 +173,8 @@ func (s *selection) read() (pace, error) {
 	if out.depth = depths[s.depth]; out.depth == scanner.AssuranceNone {
 		bad("--depth: unknown depth %q: %s", s.depth, profiles.Suggest(s.depth, []string{"port", "protocol", "identity"}))
 	}
-	if s.engine != "auto" && s.engine != "connect" {
-		bad("--engine: unknown engine %q: this version has connect; auto chooses", s.engine)
+	if engines := []string{engineAuto, engineRaw, engineConnect}; !slices.Contains(engines, s.engine) {
+		bad("--engine: unknown engine %q: %s", s.engine, profiles.Suggest(s.engine, engines))
 	}
 	var errDNS, errSuffix error
 	s.servers, errDNS = readServers(s.dns)

@@ -140,13 +140,15 @@ func (c *Connect) openShared() error {
 		if v6 {
 			src = c.opt.Source6
 		}
-		c.echo[i], echoErrs[i] = openEcho(v6, src, c.opt.Key, binary.BigEndian.Uint16(id[:]))
+		if c.opt.window == nil { // else the raw engine has all echo, and this one would read it too
+			c.echo[i], echoErrs[i] = openEcho(v6, src, c.opt.Key, binary.BigEndian.Uint16(id[:]))
+		}
 		if c.echo[i] != nil {
 			if err := c.watch(c.echo[i].fd, unix.EPOLLIN, 0); err != nil {
 				return err
 			}
 		}
-		c.tap[i], tapErrs[i] = openTap(v6)
+		c.tap[i], tapErrs[i] = openTap(v6, c.opt.window)
 		if c.tap[i] != nil {
 			if err := c.watch(c.tap[i].fd, unix.EPOLLIN, 0); err != nil {
 				return err

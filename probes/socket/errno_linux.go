@@ -32,6 +32,9 @@ func explain(to netip.Addr, err error) (string, bool) {
 	if errors.Is(err, errNeighbours) {
 		return err.Error(), true
 	}
+	if errors.Is(err, unix.EPERM) && conntrackFull() {
+		return errTracked.Error(), true
+	}
 	var e unix.Errno
 	if !errors.As(err, &e) {
 		return err.Error(), false

@@ -277,10 +277,14 @@ func icmpReply(f *flight, e scanner.ICMPError, from, self netip.Addr, ttl uint8)
 	}
 	bySelf := from.IsValid() && from == self && from != f.shot.Addr.WithZone("")
 	if bySelf && e != hostUnreachable(v6) {
-		err := fmt.Errorf("this machine's own firewall or router rejects it (ICMP type %d code %d from %s)", e.Type, e.Code, from)
-		return localError(f.shot.Key, f.shot.Addr, f.sent, err), true
+		return localError(f.shot.Key, f.shot.Addr, f.sent, ownReject(e, from)), true
 	}
 	r := f.reply(o, from)
 	r.ICMP, r.TTL = e, ttl
 	return r, true
+}
+
+// ownReject is an ICMP error that this machine sent to itself.
+func ownReject(e scanner.ICMPError, from netip.Addr) error {
+	return fmt.Errorf("this machine's own firewall or router rejects it (ICMP type %d code %d from %s)", e.Type, e.Code, from)
 }

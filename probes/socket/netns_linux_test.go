@@ -286,3 +286,11 @@ func (s *space) kind(kind int, dsts ...string) {
 		})
 	}
 }
+
+func down(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetDown(l)
+}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmreach/scanner"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,6 +19,23 @@ type Options struct {
 	Source4, Source6 netip.Addr
 	// Key is the secret that marks our ICMP echo payloads. All zero: a random one is drawn.
 	Key [32]byte
+
+	// Frames is given each packet that the raw engine sends, and each that it
+	// receives and cannot rule out to be an answer; from two goroutines, each from
+	// one. Nil: nobody wants to see them.
+	Frames func(Frame)
+
+	window *portWindow // of the raw engine; nil: there is none
+}
+
+// Frame is a packet of the raw engine, from its network header on.
+type Frame struct {
+	At       time.Time
+	Sent     bool       // else received
+	Addr     netip.Addr // of the path that it belongs to
+	Protocol scanner.Protocol
+	Port     uint16
+	Bytes    []byte // valid until the call returns
 }
 
 const (

@@ -15,6 +15,7 @@ type replyQueue struct {
 	closed bool
 	ready  chan struct{} // holds a token when the list may not be empty
 	gone   chan struct{} // closed by close
+	wake   func()        // called besides; nil: nobody waits elsewhere
 }
 
 func newReplyQueue() *replyQueue {
@@ -32,6 +33,9 @@ func (q *replyQueue) signal() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
+	}
+	if q.wake != nil {
+		q.wake()
 	}
 }
 

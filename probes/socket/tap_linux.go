@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmreach/probes/wire/packet"
 	"fmt"
 	"net/netip"
 
@@ -25,8 +26,8 @@ const (
 	tapBurst  = 1 << 16  // packets read at one time, so that a flood does not starve the loop
 )
 
-// openTap opens the tap of a family. It needs CAP_NET_RAW.
-func openTap(v6 bool) (*ttlTap, error) {
+// openTap opens the tap of a family; w is the raw engine's, or nil. It needs CAP_NET_RAW.
+func openTap(v6 bool, w *portWindow) (*ttlTap, error) {
 	fam := unix.AF_INET
 	if v6 {
 		fam = unix.AF_INET6
@@ -35,25 +36,16 @@ func openTap(v6 bool) (*ttlTap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setUpTap(fd, v6); err != nil {
+	if err := setUpTap(fd, v6, w); err != nil {
 		closeFD(fd)
 		return nil, err
 	}
 	return &ttlTap{fd: fd, v6: v6, read: newTCPReader(v6)}, nil
 }
 
-func setUpTap(fd int, v6 bool) error {
-	prog, err := tapFilter(v6)
-	if err != nil {
-		return fmt.Errorf("assemble the packet filter: %w", err)
-	}
-	list := make([]unix.SockFilter, len(prog))
-	for i, in := range prog {
-		list[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	filter := unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]} //nolint:gosec // a dozen
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &filter); err != nil {
-		return fmt.Errorf("attach the packet filter: %w", err)
+func setUpTap(fd int, v6 bool, w *portWindow) error {
+	if err := attach(fd, tapFilter(v6, w)); err != nil {
+		return err
 	}
 	growBuffer(fd, tapBuffer)
 	if v6 {
@@ -72,32 +64,32 @@ func growBuffer(fd, size int) {
 	}
 }
 
-// tapFilter lets SYN-ACK and RST through. A raw IPv4 socket shows the filter
-// the IP header, a raw IPv6 socket the TCP header.
-func tapFilter(v6 bool) ([]bpf.RawInstruction, error) {
-	const (
-		flagsAt = 13
-		rst     = 0x04
-		synAck  = 0x12
-	)
-	var prog []bpf.Instruction
+// tapFilter lets SYN-ACK and RST through, but for those to ports that the raw
+// engine sends from. A raw IPv4 socket shows the filter the IP header, a raw IPv6
+// socket the TCP header.
+func tapFilter(v6 bool, w *portWindow) []bpf.Instruction {
+	const drop, pass = "drop", "pass"
+	var a assembler
 	if v6 {
-		prog = append(prog, bpf.LoadAbsolute{Off: flagsAt, Size: 1})
+		a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 0})
 	} else {
-		prog = append(
-			prog,
-			bpf.LoadMemShift{Off: 0},
-			bpf.LoadIndirect{Off: flagsAt, Size: 1},
-		)
+		a.add(bpf.LoadMemShift{Off: 0})
 	}
-	return bpf.Assemble(append(
-		prog,
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: rst, SkipTrue: 2},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: synAck},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: synAck, SkipFalse: 1},
-		bpf.RetConstant{Val: tapSnap},
-		bpf.RetConstant{Val: 0},
-	))
+	if w != nil {
+		a.add(bpf.LoadIndirect{Off: 2, Size: 2})
+		a.jump(bpf.JumpLessThan, uint32(w.first), "flags")
+		a.jump(bpf.JumpLessThan, uint32(w.first)+windowSize, drop)
+	}
+	a.label("flags")
+	a.add(bpf.LoadIndirect{Off: 13, Size: 1})
+	a.jump(bpf.JumpBitsSet, packet.FlagRST, pass)
+	a.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: packet.FlagSYN | packet.FlagACK})
+	a.jump(bpf.JumpEqual, packet.FlagSYN|packet.FlagACK, pass)
+	a.label(drop)
+	a.add(bpf.RetConstant{Val: 0})
+	a.label(pass)
+	a.add(bpf.RetConstant{Val: tapSnap})
+	return a.program()
 }
 
 // drain reads what has come and hands on the TTL of each packet.

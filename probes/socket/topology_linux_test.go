@@ -101,22 +101,27 @@ func TestTopology(t *testing.T) {
 	case stageProbe:
 	case stageLab:
 		scan, _ := buildLab(t)
-		checkLab(t, true, true)
-		checkDial(t)
+		checkConnect(t, true, true)
+		checkDial(t, open(t, Options{Source4: netip.MustParseAddr(self4), Source6: netip.MustParseAddr(self6)}))
+		r := openRaw(t)
+		checkLab(t, r, true, true)
+		checkDial(t, r)
 		withoutRaw(t, stageBare) // nobody may ping in a new namespace
 		scan.set("ipv4/ping_group_range", "0 0")
 		withoutRaw(t, stagePing)
 	case stagePing:
-		checkLab(t, false, true)
-		checkDial(t)
+		checkConnect(t, false, true)
+		checkDial(t, open(t, Options{}))
 	case stageBare:
-		checkLab(t, false, false)
+		checkConnect(t, false, false)
+		if r, err := NewRaw(Options{}); !errors.Is(err, ErrNoRaw) {
+			t.Errorf("the raw engine without the right: %v, %v", r, err)
+		}
 	}
 }
 
-// checkLab sends all rows at once and compares what comes with the table.
-// raw: TTLs of TCP answers must be visible; ping: echo must be possible.
-func checkLab(t *testing.T, raw, ping bool) {
+// checkConnect checks what the portable engine sees, and what it says it cannot.
+func checkConnect(t *testing.T, raw, ping bool) {
 	t.Helper()
 	c := open(t, Options{})
 	notes := strings.Join(c.Notes(), "\n")
@@ -126,6 +131,29 @@ func checkLab(t *testing.T, raw, ping bool) {
 	if got := strings.Contains(notes, "no ICMP echo"); got == ping {
 		t.Errorf("notes with ping=%t: %q", ping, notes)
 	}
+	checkLab(t, c, raw, ping)
+	settled(t, c)
+}
+
+// openRaw opens the raw engine.
+func openRaw(t *testing.T) *Raw {
+	t.Helper()
+	r, err := NewRaw(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// checkLab sends all rows at once and compares what comes with the table.
+// raw: TTLs of TCP answers must be visible; ping: echo must be possible.
+func checkLab(t *testing.T, c scanner.Sweeper, raw, ping bool) {
+	t.Helper()
 	rows := labRows()
 	var shots []scanner.Shot
 	silent := 0
@@ -140,7 +168,7 @@ func checkLab(t *testing.T, raw, ping bool) {
 				}
 			}
 			shots = append(shots, scanner.Shot{
-				Key: uint64(2*i + v), Addr: netip.MustParseAddr(to), Protocol: r.proto, Port: r.port,
+				Key: uint64(2*i + v + 1), Addr: netip.MustParseAddr(to), Protocol: r.proto, Port: r.port,
 				HopLimit: r.hops, Payload: []byte("who is there?"), Wait: wait,
 			})
 		}
@@ -153,12 +181,11 @@ func checkLab(t *testing.T, raw, ping bool) {
 		}
 		for v, from := range []string{r.from4, r.from6} {
 			t.Run(fmt.Sprintf("%s/v%d", r.name, 4+2*v), func(t *testing.T) {
-				reply, ok := got[uint64(2*i+v)]
+				reply, ok := got[uint64(2*i+v+1)]
 				checkRow(t, r, v == 1, from, raw, reply, ok)
 			})
 		}
 	}
-	settled(t, c)
 }
 
 func checkRow(t *testing.T, r row, v6 bool, from string, raw bool, reply scanner.Reply, ok bool) {
@@ -195,15 +222,14 @@ func checkRow(t *testing.T, r row, v6 bool, from string, raw bool, reply scanner
 	if r.proto == scanner.UDP && r.want == scanner.Answered && string(reply.Payload) != "who is there?" {
 		t.Errorf("got payload %q", reply.Payload)
 	}
-	if reply.Sent.IsZero() || reply.At.Before(reply.Sent) {
+	if reply.At.IsZero() || reply.At.Before(reply.Sent) {
 		t.Errorf("sent %s, answered %s", reply.Sent, reply.At)
 	}
 }
 
 // checkDial holds the dialer against the same network.
-func checkDial(t *testing.T) {
+func checkDial(t *testing.T, c scanner.Dialer) {
 	t.Helper()
-	c := open(t, Options{Source4: netip.MustParseAddr(self4), Source6: netip.MustParseAddr(self6)})
 	for _, host := range []string{host4, host6} {
 		addr := netip.MustParseAddr(host)
 		router := netip.MustParseAddr(r2at4)
