@@ -104,6 +104,7 @@ func (r *Raw) Send(shots []scanner.Shot) (int, error) {
 	if err := r.closedNow(); err != nil {
 		return 0, err
 	}
+	r.out.source.begin()
 	for i := range shots {
 		s := &shots[i]
 		if s.Protocol == scanner.UDP && s.UDP != (scanner.UDPSocket{}) {

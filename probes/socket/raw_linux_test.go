@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -227,6 +228,7 @@ func TestRaw(t *testing.T) {
 	t.Run("garbage", rawGarbage)
 	t.Run("allocations", rawAllocations)
 	t.Run("overflow", func(t *testing.T) { rawOverflow(t, s) })
+	t.Run("sources", func(t *testing.T) { rawSources(t, s) })
 	t.Run("link down", func(t *testing.T) { rawLinkDown(t, s) })
 	t.Run("closed", rawClosed)
 }
@@ -320,6 +322,7 @@ func rawAllocations(t *testing.T) {
 	}
 	replies := make([]scanner.Reply, 256)
 	got := 0
+	out.source.begin()
 	n := testing.AllocsPerRun(50, func() {
 		for i := range list {
 			if err := out.add(&list[i]); err != nil {
@@ -364,6 +367,48 @@ func rawOverflow(t *testing.T, s *space) {
 	}
 	sendAll(t, r, shots(2000, 7778, time.Hour))
 	trouble(t, r, "receive buffer overflowed")
+}
+
+// rawSources holds that the address to send from is asked for once a subnet
+// where the subnet has one route, else for each address.
+func rawSources(t *testing.T, s *space) {
+	other := newSpace(t, false)
+	wire(s, "x0", []string{"198.18.8.1/24", "fd00:198:8::1/64"}, other, "x1", []string{"198.18.8.2/24"})
+	wire(s, "y0", []string{"198.18.9.1/24"}, other, "y1", []string{"198.18.9.2/24"})
+	s.via("198.18.8.2", "fd00:198:8::2", "198.19.128.0/17", "fd00:198:80::/48")
+	s.via("198.18.9.2", "", "198.19.130.128/25")
+	asked := 0
+	c := newSourceCache(Options{})
+	defer c.close()
+	c.asked = func(_, _ netip.Addr) { asked++ }
+	check := func(name string, first string, n int, wantAsked int, want ...string) {
+		t.Helper()
+		asked = 0
+		c.begin()
+		a := netip.MustParseAddr(first)
+		for i := range n {
+			got, err := c.to(a)
+			if w := want[i*len(want)/n]; err != nil || got.String() != w {
+				t.Errorf("%s: to %s from %s, %v, want %s", name, a, got, err, w)
+			}
+			a = a.Next()
+		}
+		if asked != wantAsked {
+			t.Errorf("%s: asked %d times, want %d", name, asked, wantAsked)
+		}
+	}
+	check("one route", "198.19.129.0", 256, 1, "198.18.8.1")
+	check("two routes", "198.19.130.0", 256, 256, "198.18.8.1", "198.18.9.1")
+	check("IPv6", "fd00:198:80:1::", 256, 1, "fd00:198:8::1")
+	check("on the link", "198.18.8.2", 8, 8, "198.18.8.1") // this machine's own address is among them
+	s.do(func() error {
+		r := netlink.NewRule()
+		r.Dst, r.Table, r.Priority = &net.IPNet{IP: net.IP{198, 19, 200, 0}, Mask: net.CIDRMask(25, 32)}, 100, 100
+		return netlink.RuleAdd(r)
+	})
+	c.whole.read = time.Time{}
+	check("a rule", "198.19.131.0", 16, 16, "198.18.8.1")
+	check("no rule for IPv6", "fd00:198:80:2::", 16, 1, "fd00:198:8::1")
 }
 
 // rawLinkDown takes an interface down that packets leave by.

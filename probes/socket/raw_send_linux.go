@@ -3,7 +3,6 @@ package socket
 import (
 	"cmreach/probes/wire/packet"
 	"cmreach/scanner"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -256,98 +255,4 @@ func (l *rawLine) show(from, to int, now time.Time, frames func(Frame)) {
 		}
 		at += s.size
 	}
-}
-
-// sourceCache knows the address that this machine sends from to another. It
-// asks the kernel's routing by connecting a datagram socket, which sends
-// nothing, and remembers the answer for a moment.
-type sourceCache struct {
-	opt   Options
-	fds   [2]int
-	list  []sourceEntry
-	asked func(to, from netip.Addr) // told of each answer; nil: nobody wants to know
-}
-
-type sourceEntry struct {
-	to, from netip.Addr
-	until    time.Time
-}
-
-const (
-	sourceEntries = 1 << 12
-	sourceLife    = 2 * time.Second // routes change
-)
-
-func newSourceCache(opt Options) *sourceCache {
-	return &sourceCache{opt: opt, fds: [2]int{-1, -1}, list: make([]sourceEntry, sourceEntries)}
-}
-
-func (c *sourceCache) close() {
-	for _, fd := range c.fds {
-		closeFD(fd)
-	}
-}
-
-// to returns the address to send from.
-func (c *sourceCache) to(to netip.Addr) (netip.Addr, error) {
-	if src := c.opt.source(to); src.IsValid() {
-		return src, nil
-	}
-	b := to.As16()
-	e := &c.list[(binary.BigEndian.Uint32(b[12:])*2654435761)>>20] // Knuth's multiplicative hash, 12 bits
-	now := time.Now()
-	if e.to == to && now.Before(e.until) {
-		return e.from, nil
-	}
-	from, err := c.ask(to)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	*e = sourceEntry{to: to, from: from, until: now.Add(sourceLife)}
-	return from, nil
-}
-
-func (c *sourceCache) ask(to netip.Addr) (netip.Addr, error) {
-	fam, i := unix.AF_INET, family(to)
-	if i == 1 {
-		fam = unix.AF_INET6
-	}
-	if c.fds[i] < 0 {
-		fd, err := unix.Socket(fam, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		c.fds[i] = fd
-	}
-	const discard = 9 // any port would do
-	sa, err := sockaddr(to, discard)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	// Once connected, the socket keeps the source address of before: undo it.
-	if err := disconnect(c.fds[i]); err != nil {
-		return netip.Addr{}, err
-	}
-	if err := unix.Connect(c.fds[i], sa); err != nil {
-		return netip.Addr{}, err
-	}
-	local, err := unix.Getsockname(c.fds[i])
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	from := addrPort(local).Addr()
-	if c.asked != nil {
-		c.asked(to, from)
-	}
-	return from, nil
-}
-
-// disconnect takes a datagram socket's peer away (connect(2), AF_UNSPEC).
-func disconnect(fd int) error {
-	sa := unix.RawSockaddr{Family: unix.AF_UNSPEC}
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa)) //nolint:gosec // descriptors are positive
-	if errno != 0 && errno != unix.EAFNOSUPPORT {
-		return errno
-	}
-	return nil
 }
