@@ -13,18 +13,21 @@ import (
 // memory is a sweeper in which every shot is answered at once, without garbage.
 type memory struct {
 	mu    sync.Mutex
-	queue []Reply
+	queue ring[Reply]
 	ready chan struct{}
 }
+
+const memoryRoom = 1 << 12
 
 func newMemory() *memory { return &memory{ready: make(chan struct{}, 1)} }
 
 func (m *memory) Send(shots []Shot) (int, error) {
 	now := time.Now()
 	m.mu.Lock()
+	shots = shots[:min(len(shots), memoryRoom-m.queue.n)]
 	for i := range shots {
 		s := &shots[i]
-		m.queue = append(m.queue, Reply{
+		m.queue.push(Reply{
 			Key: s.Key, Outcome: Answered, From: s.Addr, TTL: 64, At: now,
 			To: netip.AddrPortFrom(s.Addr, s.Port), Over: s.Protocol,
 		})
@@ -37,8 +40,11 @@ func (m *memory) Send(shots []Shot) (int, error) {
 func (m *memory) Receive(ctx context.Context, rs []Reply) (int, error) {
 	for {
 		m.mu.Lock()
-		n := copy(rs, m.queue)
-		m.queue = m.queue[:copy(m.queue, m.queue[n:])]
+		n := 0
+		for n < len(rs) && m.queue.n > 0 {
+			rs[n], _ = m.queue.pop()
+			n++
+		}
 		m.mu.Unlock()
 		if n > 0 {
 			return n, nil

@@ -160,7 +160,7 @@ func (e *engine) tick() {
 func (e *engine) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for e.more || e.taken < len(e.waiting) || e.running > 0 {
+	for !e.over() {
 		e.tick()
 		e.admitMore()
 		if !e.poll() {
@@ -172,7 +172,7 @@ func (e *engine) loop() {
 			e.report()
 		}
 		wait := e.transmit()
-		if wait <= 0 {
+		if wait <= 0 || e.over() {
 			continue
 		}
 		timer.Reset(wait)
@@ -186,6 +186,11 @@ func (e *engine) loop() {
 	}
 	e.report()
 	e.deliver()
+}
+
+// over reports whether there is nothing left to do.
+func (e *engine) over() bool {
+	return !e.more && e.taken == len(e.waiting) && e.running == 0
 }
 
 // wait waits for something to happen. It reports false when the run is over.
@@ -282,9 +287,10 @@ func (e *engine) report() {
 	e.outbox = append(e.outbox, Event{Progress: p})
 }
 
-// full reports whether no further host can be admitted.
+// full reports whether no further host is admitted: as many are under way as may
+// be, or enough wait for their first packet.
 func (e *engine) full() bool {
-	return e.running >= e.cfg.Window || len(e.outbox) >= backlog || e.slots.used > slotMask/4
+	return e.running >= e.cfg.Window || e.wave.arrivals.n >= waveSize || len(e.outbox) >= backlog || e.slots.used > slotMask/4
 }
 
 // admitMore takes the hosts that are ready, so that there are many to choose

@@ -18,7 +18,7 @@ type wheel struct {
 	buckets [wheelSize][]uint32
 	some    [wheelSize / 64]uint64 // which buckets have keys
 	at      int64                  // steps that are over
-	spare   []uint32
+	spare   [][]uint32             // slices of buckets that were emptied
 }
 
 // add puts a key in for the time due.
@@ -26,6 +26,9 @@ func (w *wheel) add(key uint32, due time.Duration) {
 	step := int64((due + wheelStep - 1) / wheelStep)
 	step = min(max(step, w.at+1), w.at+wheelSize-1)
 	i := step % wheelSize
+	if n := len(w.spare); w.buckets[i] == nil && n > 0 {
+		w.buckets[i], w.spare = w.spare[n-1], w.spare[:n-1]
+	}
 	w.buckets[i] = append(w.buckets[i], key)
 	w.some[i/64] |= 1 << (i % 64)
 }
@@ -60,10 +63,9 @@ func (w *wheel) pop(now time.Duration) []uint32 {
 	w.at = step
 	i := step % wheelSize
 	keys := w.buckets[i]
-	w.buckets[i] = w.spare
-	w.spare = nil
+	w.buckets[i] = nil
 	w.some[i/64] &^= 1 << (i % 64)
 	return keys
 }
 
-func (w *wheel) done(keys []uint32) { w.spare = keys[:0] }
+func (w *wheel) done(keys []uint32) { w.spare = append(w.spare, keys[:0]) }
