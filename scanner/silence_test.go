@@ -97,19 +97,8 @@ func TestRandomLossMakesNoSilence(t *testing.T) {
 // measure of the loss at other times.
 func TestBurstMakesNoSilence(t *testing.T) {
 	for seed := range 3 {
-		var started time.Time
-		calm := lossy(seed, 0)
-		answer := func(s Shot, try int) (Reply, time.Duration, bool) {
-			if started.IsZero() {
-				started = time.Now()
-			}
-			at := time.Since(started) % (2500 * time.Millisecond)
-			if at > 700*time.Millisecond && at < 1700*time.Millisecond {
-				return Reply{}, 0, false
-			}
-			return calm(s, try)
-		}
-		hosts, last, _ := sweepOf(t, answer)
+		hosts, last, _ := sweepOf(t, outages(lossy(seed, 0),
+			700*time.Millisecond, 1700*time.Millisecond, 3200*time.Millisecond, 4200*time.Millisecond))
 		if wrong, silent := falseSilences(hosts, seed); wrong > 0 || silent < 1500 {
 			t.Errorf("%d of %d silences are false", wrong, silent)
 		}
@@ -146,37 +135,104 @@ func TestLossOfASubnet(t *testing.T) {
 	}
 }
 
-// The late tries of a silent path are not all made in the second of the first,
-// where losses were seen.
-func TestLateTriesAreSpread(t *testing.T) {
-	f := newFakeNet(lossy(5, 0.03))
+// What was sent when most packets were lost does not count, not even against
+// the limit of the rounds.
+func TestTriesInAnOutageDoNotCount(t *testing.T) {
+	cfg, err := newFakeNet(nil).config().withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range []int{momentTries - 1, momentTries} {
+		e := newEngine(t.Context(), cfg)
+		e.stats.Answered = 1000
+		h := &hostRun{Host: &Host{Addr: addr(1)}, net: e.subnets.enter(addr(1))}
+		task := &task{host: h, proto: TCP, port: 445}
+		for range cfg.Rounds {
+			e.now += minDeadline
+			e.shots = append(e.shots[:0], e.shot(task, e.slots.take(task)))
+			e.flying(&e.shots[0])
+			for range lost {
+				e.lost(h.net, e.now)
+			}
+		}
+		e.now += minDeadline
+		e.weigh()
+		void := 0
+		if lost == momentTries {
+			void = cfg.Rounds
+		}
+		if got := e.void(task); got != void {
+			t.Errorf("%d lost at the time of each try: %d of %d are void", lost, got, task.tries)
+		}
+		if _, more := e.oneMore(task); more != (void > 0) {
+			t.Errorf("%d lost at the time of each try: asked again %v", lost, more)
+		}
+	}
+}
+
+// The link goes down near the end of the sweep and comes back after three tries:
+// nothing shows that it was the link but that nothing else answers.
+func TestOutageAtTheEnd(t *testing.T) {
+	f := newFakeNet(outages(lossy(2, 0), 300*time.Millisecond, 1200*time.Millisecond))
 	cfg := f.config()
 	cfg.Rate, cfg.Traces = 5000, -1
-	collect(t, cfg, fleet(1000, rowICMP, rowSMB, rowEPM, rowRemote))
-	first, last := map[netip.AddrPort]time.Time{}, map[netip.AddrPort]time.Time{}
-	silent := 0
-	for _, s := range f.shots {
-		to := netip.AddrPortFrom(s.Addr, s.Port)
-		if first[to].IsZero() {
-			first[to] = s.at
-		}
-		last[to] = s.at
+	hosts, _, _ := collect(t, cfg, fleet(500, rowICMP, rowSMB, rowEPM, rowRemote))
+	if wrong, silent := falseSilences(hosts, 2); wrong > 0 || silent < 150 {
+		t.Errorf("%d of %d silences are false", wrong, silent)
 	}
-	for to, at := range first {
-		s := Shot{Addr: to.Addr(), Protocol: TCP, Port: to.Port()}
-		if to.Port() == 0 {
-			s.Protocol = ICMP
+}
+
+// outages is a network in which nothing comes through from each first time to
+// the second, counted from the first packet.
+func outages(calm func(Shot, int) (Reply, time.Duration, bool), times ...time.Duration) func(Shot, int) (Reply, time.Duration, bool) {
+	var started time.Time
+	return func(s Shot, try int) (Reply, time.Duration, bool) {
+		if started.IsZero() {
+			started = time.Now()
 		}
-		if opens(5, &s) {
-			continue
+		at := time.Since(started)
+		for i := 0; i < len(times); i += 2 {
+			if at >= times[i] && at < times[i+1] {
+				return Reply{}, 0, false
+			}
 		}
-		silent++
-		if span := last[to].Sub(at); span < time.Second {
-			t.Errorf("%s: all tries within %s", to, span)
-		}
+		return calm(s, try)
 	}
-	if silent < 300 {
-		t.Errorf("%d silent paths", silent)
+}
+
+// The tries of a silent path are not all made in the second of the first, where
+// losses were seen, however few.
+func TestLateTriesAreSpread(t *testing.T) {
+	for _, loss := range []float64{0.0005, 0.03} {
+		f := newFakeNet(lossy(5, loss))
+		cfg := f.config()
+		cfg.Rate, cfg.Traces = 5000, -1
+		collect(t, cfg, fleet(3000, rowICMP, rowSMB, rowEPM, rowRemote))
+		first, last := map[netip.AddrPort]time.Time{}, map[netip.AddrPort]time.Time{}
+		for _, s := range f.shots {
+			to := netip.AddrPortFrom(s.Addr, s.Port)
+			if first[to].IsZero() {
+				first[to] = s.at
+			}
+			last[to] = s.at
+		}
+		silent := 0
+		for to, at := range first {
+			s := Shot{Addr: to.Addr(), Protocol: TCP, Port: to.Port()}
+			if to.Port() == 0 {
+				s.Protocol = ICMP
+			}
+			if opens(5, &s) || at.Sub(f.shots[0].at) < time.Second { // until then none may have been seen
+				continue
+			}
+			silent++
+			if span := last[to].Sub(at); span < time.Second {
+				t.Fatalf("loss %v: %s: all tries within %s", loss, to, span)
+			}
+		}
+		if silent < 300 {
+			t.Errorf("%d silent paths", silent)
+		}
 	}
 }
 
@@ -213,19 +269,21 @@ func TestSlowNetwork(t *testing.T) {
 // A slow branch behind a quick network: nothing of the branch is known when its
 // first packets are waited for.
 func TestSlowSubnet(t *testing.T) {
-	slow := func(a netip.Addr) bool { return a.As4()[2] == 9 }
-	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
-		if slow(s.Addr) {
-			return Reply{Outcome: Answered}, 900 * time.Millisecond, true
-		}
-		return Reply{Outcome: Answered}, 2 * time.Millisecond, true
-	})
-	cfg := f.config()
-	cfg.Rate = 5000
-	hosts, _, _ := collect(t, cfg, fleet(2560, rowICMP, rowSMB))
-	for _, h := range hosts {
-		if o := only(t, h, TCP, 445, ""); o.Outcome != Answered {
-			t.Fatalf("%s: %+v", h.Addr, o)
+	slow := func(a netip.Addr) bool { return a.As4()[2] == 4 }
+	for _, rate := range []float64{0, 5000} {
+		f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+			if slow(s.Addr) {
+				return Reply{Outcome: Answered}, 900 * time.Millisecond, true
+			}
+			return Reply{Outcome: Answered}, 2 * time.Millisecond, true
+		})
+		cfg := f.config()
+		cfg.Rate = rate
+		hosts, _, _ := collect(t, cfg, fleet(2560, rowICMP, rowSMB))
+		for _, h := range hosts {
+			if o := only(t, h, TCP, 445, ""); o.Outcome != Answered {
+				t.Fatalf("rate %v: %s: %+v", rate, h.Addr, o)
+			}
 		}
 	}
 }
