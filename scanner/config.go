@@ -23,10 +23,10 @@ type Config struct {
 	Site  string    // site code, for the probes that can compare it
 
 	Rate     float64       // packets a second; 0: as fast as the Sweeper takes them
-	Timeout  time.Duration // how long one packet's answer is waited for. Default 1 s
+	Timeout  time.Duration // how long an answer is waited for at the most, where the network does not show that less is enough. Default 1 s
 	Rounds   int           // packets to a silent path at the most. Default 6
 	Talk     time.Duration // how long one conversation may last. Default 8 s
-	Window   int           // hosts in flight. Default 4096
+	Window   int           // hosts in flight. Default 16384
 	Talks    int           // conversations at once. Default 64 for each CPU
 	HostTalk int           // conversations with one host at once. Default 2
 	Revealed int           // ports followed for one host, of those that a conversation reveals. Default 16
@@ -46,7 +46,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Timeout, time.Second)
 	setDefault(&c.Rounds, 6)
 	setDefault(&c.Talk, 8*time.Second)
-	setDefault(&c.Window, 4096)
+	setDefault(&c.Window, 1<<14)
 	setDefault(&c.Talks, 64*runtime.NumCPU())
 	setDefault(&c.HostTalk, 2)
 	setDefault(&c.Revealed, 16)

@@ -28,7 +28,7 @@ func (e *engine) confirm(h *hostRun) bool {
 		return true
 	}
 	h.open++
-	e.lanes.push(retryLane, &task{host: h, proto: said.Protocol, port: said.Port, probes: []string{said.Probe}, again: true})
+	e.ask(&task{host: h, proto: said.Protocol, port: said.Port, probe: said.Probe, again: true}, e.now)
 	return true
 }
 

@@ -12,7 +12,7 @@ type exchange struct {
 // mustWait reports whether a task has to wait for another whose answer could be
 // taken for its own. It is sent when the other is done.
 func (e *engine) mustWait(t *task) bool {
-	if t.udp.LocalPort == 0 {
+	if t.more == nil || t.more.udp.LocalPort == 0 {
 		return false
 	}
 	x := t.exchange()
@@ -26,7 +26,7 @@ func (e *engine) mustWait(t *task) bool {
 
 // passOn gives the exchange of a task that is done to the next one.
 func (e *engine) passOn(t *task) {
-	if t.udp.LocalPort == 0 {
+	if t.more == nil || t.more.udp.LocalPort == 0 {
 		return
 	}
 	x := t.exchange()
@@ -37,10 +37,10 @@ func (e *engine) passOn(t *task) {
 		delete(e.exchanges, x)
 	default:
 		e.exchanges[x] = turn[1:]
-		e.lanes.push(retryLane, turn[1])
+		e.ask(turn[1], e.now)
 	}
 }
 
 func (t *task) exchange() exchange {
-	return exchange{netip.AddrPortFrom(t.host.Addr, t.port), t.udp.LocalPort}
+	return exchange{netip.AddrPortFrom(t.host.Addr, t.port), t.more.udp.LocalPort}
 }

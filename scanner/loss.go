@@ -5,10 +5,21 @@ import "math"
 // Stats is what a run knows of its own exactness.
 type Stats struct {
 	Packets  uint64 // sent by the sweep
-	Answered int    // paths that answered
-	Tries    int    // packets that these needed, all together
+	Answered int    // paths that answered, be it with a refusal
+	Tries    int    // packets that these needed until one was answered, all together; without Outage
+	Retried  int    // of those that answered, paths that did not at the first packet
 	Silent   int    // paths that stayed silent to the end
 	MinTries int    // the fewest packets that any of the silent ones got
+	// Outage is how many packets were lost at times at which most were. They
+	// say nothing of the loss at other times, and silence then is none.
+	Outage int
+	// Trouble is how often this machine could not send, or lost what it
+	// received; Cause is the latest reason, in its words.
+	Trouble int
+	Cause   string
+	// Local is the doubt of the subnets one by one: some may be worse than the
+	// run is on the whole.
+	Local float64
 }
 
 // Loss estimates the share of round trips that were lost, from 0 to 1: what
@@ -17,35 +28,51 @@ func (s Stats) Loss() float64 {
 	if s.Tries == 0 {
 		return 0
 	}
-	return float64(s.Tries-s.Answered) / float64(s.Tries)
+	return float64(s.lost()) / float64(s.Tries)
 }
 
+func (s Stats) lost() int { return max(0, s.Tries-s.Answered) }
+
 // Doubt is the number of paths that are expected to be silent only because
-// every one of their packets was lost. It assumes that losses are independent.
+// every one of their packets was lost. It assumes that losses are independent,
+// outages apart.
 func (s Stats) Doubt() float64 {
 	if s.Silent == 0 {
 		return 0
 	}
-	return math.Min(falselySilent(s, s.MinTries), float64(s.Silent))
+	return min(max(falselySilent(s, s.MinTries), s.Local), float64(s.Silent))
 }
 
 // falselySilent is how many of the answering paths would still look silent
 // after the given number of tries.
 func falselySilent(s Stats, tries int) float64 {
-	miss := math.Pow(s.Loss(), float64(tries))
-	if miss >= 1 {
+	return missed(s.Answered, float64(s.lost())+1, float64(s.Answered)+1, tries)
+}
+
+// missed is how many paths, beside those that answered, are expected to have
+// lost every try. The loss of a try is known only by so many that were lost and
+// so many that were answered: its probability has the beta distribution of
+// these, whose moment of the order tries is the probability to lose them all.
+// Little evidence thus makes a great doubt.
+func missed(answered int, lost, kept float64, tries int) float64 {
+	all := 1.0
+	for i := range tries {
+		all *= (lost + float64(i)) / (lost + kept + float64(i))
+	}
+	if all >= 1 {
 		return math.Inf(1)
 	}
-	return float64(s.Answered) * miss / (1 - miss)
+	return float64(answered) * all / (1 - all)
 }
 
 // maxDoubt is the expected number of falsely silent paths in a whole run below
 // which a silent path is not asked again.
 const maxDoubt = 0.01
 
-// again reports whether a path that was silent for so many tries is asked
-// once more: always up to minTries, then for as long as the losses of the run
-// leave a doubt, and never more often than rounds.
+// again reports whether a path that was silent for so many tries is asked once
+// more: always up to minTries, then for as long as what is known of the losses
+// of the run leaves a doubt, and never more often than rounds. Where nothing
+// answered, nothing is known.
 func again(s Stats, tries, rounds int) bool {
 	switch {
 	case tries >= rounds:
@@ -53,6 +80,80 @@ func again(s Stats, tries, rounds int) bool {
 	case tries < minTries:
 		return true
 	default:
-		return falselySilent(s, tries) > maxDoubt
+		return s.Answered == 0 || falselySilent(s, tries) > maxDoubt
 	}
+}
+
+// weight is how many tries of its own a subnet needs to count as much as what
+// the rest of the run lets expect of it.
+const weight = 32
+
+// missed is how many paths would be falsely silent if so many as answered
+// were in subnets like this one.
+func (n *subnet) missed(s Stats, answered, tries int) float64 {
+	p := (float64(s.lost()) + 1) / (float64(s.Tries) + 2)
+	return missed(answered, float64(n.lost)+weight*p, float64(n.answered)+weight*(1-p), tries)
+}
+
+// again is what again says of the run, for a subnet whose own paths answered.
+func (n *subnet) again(s Stats, tries, rounds int) bool {
+	return n.answered > 0 && tries < rounds && n.missed(s, s.Answered, tries) > maxDoubt
+}
+
+// moments is what became of the tries of the latest seconds, by the time at
+// which they were sent: losses that come all at once are told from those that
+// are spread. What is older is summed up.
+type moments struct {
+	list     [momentCount]moment
+	at       int64 // the latest
+	answered int   // of older ones
+	lost     int
+	outage   int
+}
+
+type moment struct{ answered, lost int }
+
+const (
+	momentCount = 1 << 8
+	momentSteps = 13 // of the wheel: 52 ms
+	momentTries = 16 // fewer do not make an outage
+)
+
+// dead reports whether most of the tries of this time were lost.
+func (m *moment) dead() bool {
+	return m.answered+m.lost >= momentTries && m.lost > m.answered
+}
+
+// moment returns the account of the tries that were sent at a step of the
+// wheel, or nil when that is long ago.
+func (m *moments) moment(step int64) *moment {
+	i := step / momentSteps
+	for m.at < i {
+		m.at++
+		old := &m.list[m.at%momentCount]
+		m.fold(old)
+		*old = moment{}
+	}
+	if i <= m.at-momentCount {
+		return nil
+	}
+	return &m.list[i%momentCount]
+}
+
+func (m *moments) fold(old *moment) {
+	if old.dead() {
+		m.outage += old.lost
+		return
+	}
+	m.answered += old.answered
+	m.lost += old.lost
+}
+
+// sum adds up what is known: tries that were answered or lost, without outages.
+func (m *moments) sum() (answered, lost, outage int) {
+	all := moments{answered: m.answered, lost: m.lost, outage: m.outage}
+	for i := range m.list {
+		all.fold(&m.list[i])
+	}
+	return all.answered, all.lost, all.outage
 }

@@ -1,96 +1,87 @@
 package scanner
 
-import "time"
-
-// retryLane holds the shots that are asked again; it comes after the others.
-const retryLane = 1 << 10
-
-// lanes orders the shots: the first endpoint of up to 256 hosts, then their
-// second and so on, so that neighbours in time go to different hosts.
-type lanes struct {
-	order []int // lanes with tasks, in turn
-	tasks map[int][]*task
-	taken int // of the lane whose turn it is
-	count int
+// ring is a queue in a slice that grows to what was ever in it at once.
+type ring[T any] struct {
+	buf  []T // its length is a power of two
+	head int
+	n    int
 }
 
-func (l *lanes) empty() bool { return l.count == 0 }
-
-func (l *lanes) push(lane int, t *task) {
-	if l.tasks == nil {
-		l.tasks = map[int][]*task{}
-	}
-	if len(l.tasks[lane]) == 0 {
-		l.order = append(l.order, lane)
-	}
-	l.tasks[lane] = append(l.tasks[lane], t)
-	l.count++
-}
-
-// pop takes up to n tasks; finished ones are dropped.
-func (l *lanes) pop(n int) []*task {
-	out := make([]*task, 0, n)
-	for len(out) < n && l.count > 0 {
-		lane := l.order[0]
-		q := l.tasks[lane]
-		t := q[0]
-		q[0] = nil
-		l.tasks[lane] = q[1:]
-		l.count--
-		l.taken++
-		if !t.done {
-			out = append(out, t)
+func (r *ring[T]) push(v T) {
+	if r.n == len(r.buf) {
+		bigger := make([]T, max(16, 2*r.n))
+		for i := range r.n {
+			bigger[i] = r.buf[(r.head+i)&(len(r.buf)-1)]
 		}
-		if len(q) == 1 || l.taken >= burst {
-			l.turn()
+		r.buf, r.head = bigger, 0
+	}
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = v
+	r.n++
+}
+
+func (r *ring[T]) pop() (T, bool) {
+	var zero T
+	if r.n == 0 {
+		return zero, false
+	}
+	v := r.buf[r.head]
+	r.buf[r.head] = zero
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	r.n--
+	return v, true
+}
+
+// waveSize is how many hosts are asked in turn.
+const waveSize = 256
+
+// wave orders the first shots of hosts: the first endpoint of up to 256 hosts,
+// then their second and so on, so that neighbours in time go to different hosts.
+type wave struct {
+	arrivals ring[*hostRun] // have not had their turn
+	hosts    []*hostRun     // of this turn
+	lane     int            // which endpoint of theirs
+	pos      int            // the next host
+	kept     int            // hosts before pos that have a further endpoint
+}
+
+func (w *wave) push(h *hostRun) { w.arrivals.push(h) }
+
+func (w *wave) empty() bool {
+	return w.arrivals.n == 0 && w.pos == len(w.hosts) && w.kept == 0
+}
+
+// pop returns the next task, or nil. A host is let go of with its last task: it
+// may be finished soon after.
+func (w *wave) pop() *task {
+	for w.pos == len(w.hosts) {
+		if w.lane == 0 && w.pos < waveSize && w.arrivals.n > 0 { // latecomers join
+			h, _ := w.arrivals.pop()
+			w.hosts = append(w.hosts, h)
+			break
 		}
+		if w.kept == 0 && w.arrivals.n == 0 {
+			w.start(0)
+			return nil
+		}
+		w.start(w.kept)
 	}
-	return out
-}
-
-// turn gives the next lane its turn.
-func (l *lanes) turn() {
-	lane := l.order[0]
-	l.order = l.order[1:]
-	if len(l.tasks[lane]) > 0 {
-		l.order = append(l.order, lane)
-	} else {
-		delete(l.tasks, lane)
+	h := w.hosts[w.pos]
+	w.hosts[w.pos] = nil
+	w.pos++
+	t := h.tasks[w.lane]
+	if w.lane+1 < h.fresh {
+		w.hosts[w.kept] = h
+		w.kept++
 	}
-	l.taken = 0
+	return t
 }
 
-// unpop puts tasks back that the sweeper had no room for.
-func (l *lanes) unpop(ts []*task) {
-	for _, t := range ts {
-		l.push(retryLane+1, t)
+// start begins the next lane of the hosts that are kept, or the next turn.
+func (w *wave) start(kept int) {
+	w.hosts = w.hosts[:kept]
+	w.lane++
+	if kept == 0 {
+		w.lane = 0
 	}
-}
-
-// deadline is when a shot counts as silent, or when a task is to be sent again
-// after a temporary failure of this machine.
-type deadline struct {
-	at     time.Time
-	task   *task
-	key    uint64
-	resend bool
-}
-
-// deadlines is a heap, earliest first.
-type deadlines []deadline
-
-func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
-func (d deadlines) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-
-// Push adds x; it is for container/heap.
-func (d *deadlines) Push(x any) { *d = append(*d, x.(deadline)) }
-
-// Pop removes the last; it is for container/heap.
-func (d *deadlines) Pop() any {
-	old := *d
-	last := old[len(old)-1]
-	old[len(old)-1] = deadline{}
-	*d = old[:len(old)-1]
-	return last
+	w.pos, w.kept = 0, 0
 }

@@ -14,10 +14,10 @@ import (
 // lookups is how many names are looked up at once.
 const lookups = 32
 
-// resolve turns targets into hosts, one for each address, and sends them to
-// out in any order. It ends when the targets do or ctx is done, and closes out.
-func resolve(ctx context.Context, c Config, targets iter.Seq[Target], out chan<- *Host) {
-	defer close(out)
+// resolve turns targets into hosts, one for each address, and puts them
+// into out in any order. It ends when the targets do or ctx is done, and closes out.
+func resolve(ctx context.Context, c Config, targets iter.Seq[Target], out *intake) {
+	defer out.close()
 	names := make(chan Target)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -25,7 +25,7 @@ func resolve(ctx context.Context, c Config, targets iter.Seq[Target], out chan<-
 	started := 0
 	for t := range targets {
 		if t.Addr.IsValid() {
-			if !send(ctx, out, &Host{Name: t.Name, Addr: t.Addr.Unmap(), Rows: t.Rows, Tags: t.Tags}) {
+			if !out.put(ctx, &Host{Name: t.Name, Addr: t.Addr.Unmap(), Rows: t.Rows, Tags: t.Tags}) {
 				return
 			}
 			continue
@@ -35,7 +35,7 @@ func resolve(ctx context.Context, c Config, targets iter.Seq[Target], out chan<-
 			workers.Go(func() {
 				for t := range names {
 					for _, h := range lookup(ctx, c, t) {
-						send(ctx, out, h)
+						out.put(ctx, h)
 					}
 				}
 			})

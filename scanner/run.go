@@ -1,21 +1,17 @@
 package scanner
 
 import (
-	"container/heap"
 	"context"
 	"iter"
-	"math"
-	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	batch        = 64                     // shots offered to the sweeper at once
-	burst        = 256                    // shots of one lane before the next lane has its turn
-	backlog      = 256                    // finished hosts that a slow consumer may leave before sending stops
+	backlog      = 512                    // finished hosts that a slow consumer may leave before sending stops
 	progressStep = 250 * time.Millisecond // between two Progress events
-	shortPause   = 2 * time.Millisecond   // before a full sweeper is offered shots again
+	replyBatch   = 256                    // replies that are read at once
+	replyBuffers = 8                      // batches of them that may wait
 )
 
 // Run checks the targets and yields each host when it is done, and Progress
@@ -32,69 +28,112 @@ func Run(ctx context.Context, cfg Config, targets iter.Seq[Target]) iter.Seq[Eve
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		e := newEngine(ctx, cfg)
-		events := make(chan Event)
 		e.start(targets)
 		e.helpers.Go(func() {
-			defer close(events)
-			e.loop(events)
+			defer close(e.events)
+			e.loop()
 		})
 		defer e.helpers.Wait()
 		defer cancel()
-		for ev := range events {
-			if !yield(ev) {
-				return
+		defer close(e.gone)
+		for list := range e.events {
+			for _, ev := range list {
+				if !yield(ev) {
+					return
+				}
+			}
+			clear(list)
+			select {
+			case e.spare <- list[:0]:
+			default:
 			}
 		}
 	}
 }
 
 // engine is one run. Its loop owns all state; the other goroutines only hand
-// it hosts, replies and results.
+// it hosts, replies and results. Its hot path makes no garbage: what a packet
+// needs is used again.
 type engine struct {
-	cfg   Config
-	ctx   context.Context
-	pace  *pacer
-	stats Stats
+	cfg     Config
+	ctx     context.Context
+	started time.Time
+	wall    time.Time     // when the clock was read last
+	now     time.Duration // the same, since the start
+	pace    *pacer
 
-	hosts   chan *Host
+	stats   Stats
+	moments moments
+	rtt     roundTrip
+	subnets subnets
+	losses  int           // tries that were lost, all of them
+	alive   time.Duration // when the latest packet left that was answered
+	trouble time.Duration // when this machine last failed to send or receive; negative: never
+	grace   time.Duration // before this nothing counts as silent: this machine was late itself
+
+	intake  *intake
+	waiting []*Host // taken from the intake, not admitted yet
+	taken   int     // of those, the ones that were
+	more    bool    // there may be further hosts
 	replies chan []Reply
+	buffers chan []Reply // to be filled
 	results chan talked
 	failed  chan error
+	events  chan []Event
+	spare   chan []Event  // lists that the consumer has read
+	gone    chan struct{} // closed when the consumer is
 
-	lanes   lanes
-	flight  map[uint64]*task // by the key of each shot that may still be answered
-	due     deadlines
-	jobs    []*hostRun // hosts with conversations to hold, in order
-	talking int
-	trouble time.Time // when this machine last failed to send for want of something
-	hold    time.Time // before this the sweeper is not offered shots
-	key     uint64
-	traces  map[traceKey]int
+	wave  wave
+	retry ring[uint32] // keys of tries to send
+	later ring[uint32] // of those that come after all others
+	turn  int          // shots since the last retry
+	slots slots
+	wheel wheel
+	shots []Shot        // of the batch
+	hold  time.Duration // before this the sweeper is not offered shots
+
 	// exchanges are the tasks that take turns, the one under way first.
 	exchanges map[exchange][]*task
-	running   int // hosts in flight
-	finished  int
-	outbox    []Event
-	helpers   sync.WaitGroup
+
+	jobs     ring[*hostRun] // hosts with conversations to hold, in order
+	talking  int
+	idle     []*hostRun // to be used again
+	running  int        // hosts in flight
+	finished int
+	outbox   []Event
+	reported time.Duration
+	helpers  sync.WaitGroup
 }
 
 func newEngine(ctx context.Context, cfg Config) *engine {
-	return &engine{
-		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate),
-		hosts: make(chan *Host, burst), replies: make(chan []Reply, 64), results: make(chan talked),
-		failed: make(chan error, 1),
-		flight: map[uint64]*task{}, traces: map[traceKey]int{}, exchanges: map[exchange][]*task{},
+	e := &engine{
+		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), trouble: -1, alive: -1, more: true,
+		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
+		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
+		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),
+		subnets: subnets{known: map[subnetKey]*subnet{}}, exchanges: map[exchange][]*task{},
 	}
+	for range cap(e.buffers) {
+		e.buffers <- make([]Reply, replyBatch)
+	}
+	e.started = time.Now()
+	e.wall = e.started
+	return e
 }
 
 // start begins to resolve targets and to receive replies.
 func (e *engine) start(targets iter.Seq[Target]) {
-	e.helpers.Go(func() { resolve(e.ctx, e.cfg, targets, e.hosts) })
+	e.helpers.Go(func() { resolve(e.ctx, e.cfg, targets, e.intake) })
 	e.helpers.Go(func() {
 		for {
-			buf := make([]Reply, batch)
-			n, err := e.cfg.Sweeper.Receive(e.ctx, buf)
-			if n > 0 && !send(e.ctx, e.replies, buf[:n]) {
+			var buf []Reply
+			select {
+			case buf = <-e.buffers:
+			case <-e.ctx.Done():
+				return
+			}
+			n, err := e.cfg.Sweeper.Receive(e.ctx, buf[:cap(buf)])
+			if !send(e.ctx, e.replies, buf[:n]) {
 				return
 			}
 			if err != nil {
@@ -114,219 +153,178 @@ func (e *engine) fail(err error) {
 	}
 }
 
+// tick reads the clock.
+func (e *engine) tick() {
+	e.wall = time.Now()
+	e.now = e.wall.Sub(e.started)
+}
+
 // loop is the run. It ends when there is nothing left to do.
-func (e *engine) loop(events chan<- Event) {
+func (e *engine) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	progress := time.NewTicker(progressStep)
-	defer progress.Stop()
-	hosts := e.hosts
-	for hosts != nil || e.running > 0 || len(e.outbox) > 0 {
-		wait := e.transmit(time.Now())
-		timer.Reset(wait)
-		admit := hosts
-		if e.running >= e.cfg.Window || len(e.outbox) >= backlog {
-			admit = nil
+	for !e.over() {
+		e.tick()
+		e.admitMore()
+		if !e.poll() {
+			e.deliver()
+			return
 		}
-		out, next := e.outgoing(events)
+		e.startTalks()
+		if e.now-e.reported >= progressStep {
+			e.report()
+		}
+		wait := e.transmit()
+		if wait <= 0 || e.over() {
+			continue
+		}
+		timer.Reset(wait)
+		before := e.now
+		if !e.wait(timer.C) {
+			e.deliver()
+			return
+		}
+		e.tick()
+		e.stalled(e.now - before - wait)
+	}
+	e.report()
+	e.deliver()
+}
+
+// over reports whether there is nothing left to do.
+func (e *engine) over() bool {
+	return !e.more && e.taken == len(e.waiting) && e.running == 0
+}
+
+// wait waits for something to happen. It reports false when the run is over.
+func (e *engine) wait(timer <-chan time.Time) bool {
+	ready := e.intake.ready
+	if e.full() {
+		ready = nil
+	}
+	out := e.events
+	if len(e.outbox) == 0 {
+		out = nil
+	}
+	select {
+	case <-e.ctx.Done():
+		return false
+	case <-ready:
+	case rs := <-e.replies:
+		e.receive(rs)
+	case r := <-e.results:
+		e.heard(r)
+	case out <- e.outbox:
+		e.refill()
+	case err := <-e.failed:
+		e.outbox = append(e.outbox, Event{Err: err})
+		return false
+	case <-timer:
+	}
+	return true
+}
+
+// poll takes what is there already, so that no path is called silent while its
+// answer waits in a queue; then it looks for the tries whose time is over. It
+// reports false when the run is over.
+func (e *engine) poll() bool {
+	for range 2 * replyBuffers {
+		out := e.events
+		if len(e.outbox) == 0 {
+			out = nil
+		}
 		select {
 		case <-e.ctx.Done():
-			return
-		case h, ok := <-admit:
-			if !ok {
-				hosts = nil
-				continue
-			}
-			e.admit(h)
-			e.admitMore()
+			return false
 		case rs := <-e.replies:
 			e.receive(rs)
+			continue
 		case r := <-e.results:
 			e.heard(r)
-		case out <- next:
-			e.outbox = e.outbox[1:]
-		case <-progress.C:
-			e.report()
+			continue
+		case out <- e.outbox:
+			e.refill()
+			continue
 		case err := <-e.failed:
-			send(e.ctx, events, Event{Err: err})
-			return
-		case <-timer.C:
-		}
-		e.drain()
-		e.expire(time.Now())
-		e.startTalks()
-	}
-	e.outbox = nil
-	e.report()
-	out, last := e.outgoing(events)
-	if out != nil {
-		send(e.ctx, out, last)
-	}
-}
-
-// outgoing returns the next event and where to; a nil channel when there is none.
-func (e *engine) outgoing(events chan<- Event) (chan<- Event, Event) {
-	if len(e.outbox) == 0 {
-		return nil, Event{}
-	}
-	return events, e.outbox[0]
-}
-
-// report adds a Progress event unless one is waiting already.
-func (e *engine) report() {
-	for _, ev := range e.outbox {
-		if ev.Progress != nil {
-			return
-		}
-	}
-	e.outbox = append(e.outbox, Event{Progress: &Progress{
-		Hosts: e.finished, Flight: e.running, Packets: e.stats.Packets, Stats: e.stats,
-	}})
-}
-
-// drain takes the replies that are there already, so that no path is called
-// silent while its answer waits in the queue.
-func (e *engine) drain() {
-	for {
-		select {
-		case rs := <-e.replies:
-			e.receive(rs)
+			e.outbox = append(e.outbox, Event{Err: err})
+			return false
 		default:
+		}
+		break
+	}
+	e.expire()
+	return true
+}
+
+// refill begins a new list of events.
+func (e *engine) refill() {
+	select {
+	case e.outbox = <-e.spare:
+	default:
+		e.outbox = nil
+	}
+}
+
+// deliver hands over the last events, unless the consumer has left.
+func (e *engine) deliver() {
+	if len(e.outbox) == 0 {
+		return
+	}
+	select {
+	case e.events <- e.outbox:
+	case <-e.gone:
+	}
+}
+
+// report adds a Progress event, or brings the one up to date that is waiting.
+func (e *engine) report() {
+	e.reported = e.now
+	e.weigh()
+	p := &Progress{Hosts: e.finished, Flight: e.running, Packets: e.stats.Packets, Stats: e.stats}
+	for i := range e.outbox {
+		if e.outbox[i].Progress != nil {
+			e.outbox[i].Progress = p
 			return
 		}
 	}
+	e.outbox = append(e.outbox, Event{Progress: p})
+}
+
+// full reports whether no further host is admitted: as many are under way as may
+// be, or enough wait for their first packet.
+func (e *engine) full() bool {
+	return e.running >= e.cfg.Window || e.wave.arrivals.n >= waveSize || len(e.outbox) >= backlog || e.slots.used > slotMask/4
 }
 
 // admitMore takes the hosts that are ready, so that there are many to choose
 // the next packets from.
 func (e *engine) admitMore() {
-	for e.running < e.cfg.Window {
-		select {
-		case h, ok := <-e.hosts:
-			if !ok {
+	for !e.full() {
+		if e.taken == len(e.waiting) {
+			clear(e.waiting)
+			e.taken = 0
+			if e.waiting, e.more = e.intake.take(e.waiting); len(e.waiting) == 0 {
 				return
 			}
-			e.admit(h)
-		default:
-			return
 		}
+		e.admit(e.waiting[e.taken])
+		e.taken++
 	}
 }
 
 // admit begins the check of a host.
 func (e *engine) admit(h *Host) {
-	r := newHostRun(h)
+	var r *hostRun
+	if n := len(e.idle); n > 0 {
+		r, e.idle = e.idle[n-1], e.idle[:n-1]
+	} else {
+		r = &hostRun{}
+	}
+	r.begin(h)
+	r.net = e.subnets.enter(h.Addr)
 	e.running++
-	for lane, t := range r.tasks {
-		e.lanes.push(lane, t)
+	if r.fresh > 0 {
+		e.wave.push(r)
 	}
 	e.settle(r)
-}
-
-// transmit sends what the pace allows and returns how long to wait for the
-// next packet or deadline.
-func (e *engine) transmit(now time.Time) time.Duration {
-	wait := progressStep
-	if len(e.due) > 0 {
-		wait = min(wait, max(0, e.due[0].at.Sub(now)))
-	}
-	if e.lanes.empty() || len(e.outbox) >= backlog {
-		return wait
-	}
-	if now.Before(e.hold) {
-		return min(wait, e.hold.Sub(now))
-	}
-	n, pause := e.pace.allow(now, batch)
-	if n == 0 {
-		return min(wait, pause)
-	}
-	tasks := e.lanes.pop(n)
-	shots := make([]Shot, 0, len(tasks))
-	tasks = slices.DeleteFunc(tasks, func(t *task) bool {
-		if !e.fillDatagram(t) {
-			e.finish(t, Observation{Outcome: LocalError, Err: "there is no question of this protocol to such an address"})
-			return true
-		}
-		if e.mustWait(t) {
-			return true
-		}
-		shots = append(shots, e.shot(t))
-		return false
-	})
-	took, err := e.cfg.Sweeper.Send(shots)
-	if err != nil {
-		e.fail(err)
-	}
-	for i, t := range tasks[:took] {
-		e.flying(t, shots[i], now)
-		e.stats.Packets++
-		if shots[i].Also != nil {
-			e.stats.Packets++
-		}
-	}
-	e.lanes.unpop(tasks[took:])
-	e.pace.sent(took)
-	if took < len(tasks) {
-		e.hold = now.Add(shortPause)
-		return min(wait, shortPause)
-	}
-	return 0
-}
-
-// shot makes the next packet of a task.
-func (e *engine) shot(t *task) Shot {
-	e.key = e.key%math.MaxUint32 + 1
-	s := Shot{
-		Key: e.key, Addr: t.host.Addr, Protocol: t.proto, Port: t.port,
-		HopLimit: t.hop, Wait: e.cfg.Timeout,
-	}
-	if t.proto == UDP && t.trace == nil {
-		s.Payload, s.Also, s.UDP = t.payload, t.also, t.udp
-	}
-	return s
-}
-
-// flying notes that a shot has left.
-func (e *engine) flying(t *task, s Shot, now time.Time) {
-	if t.tries == 0 {
-		t.first = now
-	}
-	t.tries++
-	t.last = now
-	t.keys = append(t.keys, s.Key)
-	e.flight[s.Key] = t
-	heap.Push(&e.due, deadline{at: now.Add(s.Wait), task: t, key: s.Key})
-}
-
-// expire deals with the shots whose time is over.
-func (e *engine) expire(now time.Time) {
-	for len(e.due) > 0 && !e.due[0].at.After(now) {
-		d := heap.Pop(&e.due).(deadline)
-		switch {
-		case d.task.done:
-		case d.resend:
-			e.lanes.push(retryLane, d.task)
-		case d.key == d.task.keys[len(d.task.keys)-1]:
-			e.silent(d.task)
-		}
-	}
-}
-
-// silent decides whether a task whose latest shot got no answer is asked again.
-func (e *engine) silent(t *task) {
-	if t.trace == nil && e.troubled(t) {
-		e.postpone(t, t.keys[len(t.keys)-1])
-		return
-	}
-	if t.trace == nil && !t.late && again(e.stats, t.tries, e.cfg.Rounds) {
-		e.lanes.push(retryLane, t)
-		return
-	}
-	if t.trace == nil && !t.again {
-		if e.stats.Silent == 0 || t.tries < e.stats.MinTries {
-			e.stats.MinTries = t.tries
-		}
-		e.stats.Silent++
-	}
-	e.finish(t, Observation{Outcome: Silent})
 }

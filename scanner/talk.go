@@ -25,19 +25,18 @@ func (e *engine) enqueue(j job) {
 	h.open++
 	h.queue = append(h.queue, j)
 	if len(h.queue) == 1 {
-		e.jobs = append(e.jobs, h)
+		e.jobs.push(h)
 	}
 }
 
 // startTalks begins conversations while the limits allow. A host at its own
 // limit goes to the end of the line.
 func (e *engine) startTalks() {
-	for range len(e.jobs) {
+	for range e.jobs.n {
 		if e.talking >= e.cfg.Talks {
 			return
 		}
-		h := e.jobs[0]
-		e.jobs = e.jobs[1:]
+		h, _ := e.jobs.pop()
 		for len(h.queue) > 0 && h.talking < e.cfg.HostTalk && e.talking < e.cfg.Talks {
 			j := h.queue[0]
 			h.queue = h.queue[1:]
@@ -46,7 +45,7 @@ func (e *engine) startTalks() {
 			e.helpers.Go(func() { e.talk(j) })
 		}
 		if len(h.queue) > 0 {
-			e.jobs = append(e.jobs, h)
+			e.jobs.push(h)
 		}
 	}
 }
@@ -110,7 +109,7 @@ func (e *engine) heard(t talked) {
 	if e.askAgain(t) {
 		h.queue = append(h.queue, t.job)
 		if len(h.queue) == 1 {
-			e.jobs = append(e.jobs, h)
+			e.jobs.push(h)
 		}
 		return
 	}

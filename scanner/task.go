@@ -7,41 +7,62 @@ import (
 )
 
 // task is one endpoint of a host that the sweep asks until it answers or its
-// tries are used up.
+// tries are used up. Times are of the run's clock.
 type task struct {
-	host   *hostRun
-	proto  Protocol
-	port   uint16
-	via    uint16   // the port whose conversation led here
-	probes []string // conversations to hold when the port answers
-	trace  *trace   // set when the shot measures how far a packet gets
-	hop    uint8    // hop limit of the shot; 0: the system's
+	host  *hostRun
+	proto Protocol
+	hop   uint8  // hop limit of the shot; 0: the system's
+	port  uint16 //
+	via   uint16 // the port whose conversation led here
+	tries uint8  // that count
+	local uint8  // tries that do not, because of a trouble of this machine
+	done  bool
+	// silent: it ended without an answer; late: it was asked again after that;
+	// sought: it was asked again because nothing else answered since.
+	silent, late, sought bool
+	again                bool   // the listener of the host is asked whether it is still there
+	slot                 uint32 // of the latest try, place and 1; see slots
+	probe                string // conversation to hold when the port answers
+	trace                *trace // set when the shot measures how far a packet gets
+	more                 *extra // what most tasks do not have
 
+	first time.Duration // first shot
+	last  time.Duration // latest shot
+	seen  seen          // how it ended
+}
+
+// extra is what few tasks have.
+type extra struct {
+	probes  []string  // further conversations
+	err     string    // why this machine could not do it
 	payload []byte    // UDP: the datagram, the same for every try
 	also    []byte    // UDP: the second datagram
 	udp     UDPSocket // UDP: what the answer needs
-
-	again bool // the listener of the host is asked whether it is still there
-
-	keys  []uint64 // of all shots that may still be answered
-	tries int
-	first time.Time // first shot
-	last  time.Time // latest shot
-	local int       // temporary failures of this machine
-	done  bool
-	// silent: it ended without an answer; late: it was asked again after that.
-	silent, late bool
 }
 
-// hostRun is a host while it is being checked.
+// seen is the answer to a task, or its want.
+type seen struct {
+	outcome Outcome
+	ttl     uint8
+	icmp    ICMPError
+	from    netip.Addr
+	took    time.Duration
+}
+
+// hostRun is a host while it is being checked. It is used again for another
+// host afterwards.
 type hostRun struct {
 	*Host
-	tasks   []*task
-	open    int   // tasks and conversations that are not done
-	talking int   // conversations under way
-	queue   []job // conversations that wait for their turn
-	late    bool  // the silent endpoints were asked again
-	sure    bool  // the listener was asked whether it is still there
+	net     *subnet
+	tasks   []*task // its endpoints
+	own     []task  // room for those that its rows name
+	fresh   int     // how many of the tasks were there from the start
+	open    int     // tasks and conversations that are not done
+	talking int     // conversations under way
+	queue   []job   // conversations that wait for their turn
+	slow    time.Duration
+	late    bool // the silent endpoints were asked again
+	sure    bool // the listener was asked whether it is still there
 	traced  bool
 }
 
@@ -56,89 +77,127 @@ type job struct {
 	sent  time.Time // first try
 }
 
-// newHostRun lists the tasks of a host: each endpoint once, however many rows
+// begin takes a host and lists its tasks: each endpoint once, however many rows
 // ask for it.
-func newHostRun(h *Host) *hostRun {
-	r := &hostRun{Host: h}
+func (r *hostRun) begin(h *Host) {
+	r.Host = h
 	if !h.Addr.IsValid() {
-		return r
+		return
+	}
+	if cap(r.own) < len(h.Rows) { // before the first: tasks do not move
+		r.own = make([]task, 0, len(h.Rows))
 	}
 	for _, row := range h.Rows {
-		if row.Protocol == Manual {
-			continue
-		}
-		if row.Via != 0 {
+		switch {
+		case row.Protocol == Manual:
+		case row.Via != 0:
 			r.add(TCP, row.Via, 0, row.ViaProbe)
-			continue
-		}
-		if row.Protocol != UDP || row.Probe != "" || row.FarEnd == "" { // a datagram that means nothing proves nothing
-			for _, port := range row.OwnPorts() {
-				r.add(row.Protocol, port, 0, row.Probe)
-			}
-		}
-		if row.FarEnd != "" {
-			r.add(row.Protocol, row.Port, 0, row.FarEnd)
-		}
-		if row.Control != 0 {
-			r.add(TCP, row.Control, 0, row.ControlProbe)
+		default:
+			r.addRow(row)
 		}
 	}
-	return r
+	r.fresh = len(r.tasks)
+}
+
+// addRow adds the endpoints of a row with ports of its own.
+func (r *hostRun) addRow(row *Requirement) {
+	switch {
+	case row.Protocol == UDP && row.Probe == "" && row.FarEnd != "": // a datagram that means nothing proves nothing
+	case len(row.Ports) > 0:
+		for _, port := range row.Ports {
+			r.add(row.Protocol, port, 0, row.Probe)
+		}
+	default:
+		r.add(row.Protocol, row.Port, 0, row.Probe)
+	}
+	if row.FarEnd != "" {
+		r.add(row.Protocol, row.Port, 0, row.FarEnd)
+	}
+	if row.Control != 0 {
+		r.add(TCP, row.Control, 0, row.ControlProbe)
+	}
+}
+
+// reset lets go of everything but the room.
+func (r *hostRun) reset() {
+	clear(r.own)
+	clear(r.tasks)
+	clear(r.queue)
+	*r = hostRun{own: r.own[:0], tasks: r.tasks[:0], queue: r.queue[:0]}
 }
 
 // add makes sure that the endpoint is asked and the conversation held. It
 // returns the task when it is new.
 func (r *hostRun) add(proto Protocol, port, via uint16, probe string) *task {
 	for _, t := range r.tasks {
-		if t.proto == proto && t.port == port && t.trace == nil && (proto != UDP || slices.Contains(t.probes, probe) || probe == "") {
-			if probe != "" && !slices.Contains(t.probes, probe) {
-				t.probes = append(t.probes, probe)
+		if t.proto == proto && t.port == port && (proto != UDP || probe == "" || t.holds(probe)) {
+			if probe != "" && !t.holds(probe) {
+				t.hold(probe)
 			}
 			return nil
 		}
 	}
-	t := &task{host: r, proto: proto, port: port, via: via}
-	if probe != "" {
-		t.probes = []string{probe}
+	var t *task
+	if len(r.own) < cap(r.own) {
+		r.own = append(r.own, task{})
+		t = &r.own[len(r.own)-1]
+	} else {
+		t = &task{}
 	}
+	t.host, t.proto, t.port, t.via, t.probe = r, proto, port, via, probe
 	r.tasks = append(r.tasks, t)
 	r.open++
 	return t
 }
 
+// holds reports whether the conversation is one of the task's.
+func (t *task) holds(probe string) bool {
+	return t.probe == probe || t.more != nil && slices.Contains(t.more.probes, probe)
+}
+
+// hold adds a conversation.
+func (t *task) hold(probe string) {
+	if t.probe == "" {
+		t.probe = probe
+		return
+	}
+	x := t.extra()
+	x.probes = append(x.probes, probe)
+}
+
+// probes calls f with every conversation of the task.
+func (t *task) probes(f func(name string)) {
+	if t.probe != "" {
+		f(t.probe)
+	}
+	if t.more != nil {
+		for _, name := range t.more.probes {
+			f(name)
+		}
+	}
+}
+
+func (t *task) extra() *extra {
+	if t.more == nil {
+		t.more = &extra{}
+	}
+	return t.more
+}
+
 // goes reports whether a reply is about a path of the task.
-func (t *task) goes(r Reply) bool {
+func (t *task) goes(r *Reply) bool {
 	return r.To.Addr() == t.host.Addr && r.To.Port() == t.port && r.Over == t.proto
 }
 
-// observe adds an observation of the task.
-func (t *task) observe(o Observation) {
+// observation is what was seen of the task, in a run that began at started.
+func (t *task) observation(o *Observation, started time.Time) {
 	o.Protocol, o.Port, o.Via, o.HopLimit = t.proto, t.port, t.via, t.hop
-	if t.proto == UDP && len(t.probes) > 0 {
-		o.Asked = t.probes[0]
+	if t.proto == UDP && t.trace == nil {
+		o.Asked = t.probe
 	}
-	o.Tries = t.tries
-	o.Sent = t.first
-	t.host.Observations = append(t.host.Observations, o)
-}
-
-// forget takes the observation of a silent task back.
-func (t *task) forget() {
-	t.silent = false
-	t.host.Observations = slices.DeleteFunc(t.host.Observations, func(o Observation) bool {
-		return o.Sweep() && o.Protocol == t.proto && o.Port == t.port
-	})
-}
-
-// subnet is the neighbourhood of an address: /24 or /64.
-func subnet(a netip.Addr) netip.Prefix {
-	bits := 24
-	if a.Is6() {
-		bits = 64
+	o.Outcome, o.TTL, o.ICMP, o.From, o.Took = t.seen.outcome, t.seen.ttl, t.seen.icmp, t.seen.from, t.seen.took
+	o.Sent, o.Tries = started.Add(t.first), int(t.tries)
+	if t.more != nil {
+		o.Err = t.more.err
 	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }

@@ -1,7 +1,5 @@
 package scanner
 
-import "net/netip"
-
 // Bounds of a trace: it ends at the first answer that is no "time exceeded".
 const (
 	maxHops    = 30
@@ -45,19 +43,19 @@ const maxSuspects = 3
 // suspects returns what a trace would explain, the endpoint to compare with
 // first: a refusal that the host need not have sent itself, and silence of a
 // host that is alive. budget says whether a silent endpoint may be traced.
-func suspects(h *Host, budget func(netip.Prefix, suspect) bool) []suspect {
+func suspects(h *hostRun, budget func(suspect) bool) []suspect {
 	ref, alive := reference(h)
 	var out []suspect
-	for _, o := range h.Observations {
-		s := suspect{o.Protocol, o.Port}
+	for _, t := range h.tasks {
+		s := suspect{t.proto, t.port}
 		switch {
-		case !o.Sweep() || len(out) >= maxSuspects:
-		case o.Outcome == Refused:
-			if !sameDistance(h, o) {
+		case !t.done || len(out) >= maxSuspects:
+		case t.seen.outcome == Refused:
+			if !sameDistance(h, t.seen.ttl) {
 				out = append(out, s)
 			}
-		case o.Outcome == Silent && alive && o.Via == 0 && o.Protocol == TCP:
-			if budget(subnet(h.Addr), s) {
+		case t.silent && alive && t.via == 0 && t.proto == TCP:
+			if budget(s) {
 				out = append(out, s)
 			}
 		}
@@ -70,15 +68,15 @@ func suspects(h *Host, budget func(netip.Prefix, suspect) bool) []suspect {
 
 // reference returns an endpoint at which the host itself answered: a TCP port
 // if there is one, because packets of one protocol take one way.
-func reference(h *Host) (suspect, bool) {
+func reference(h *hostRun) (suspect, bool) {
 	var ref suspect
 	found := false
-	for _, o := range h.Observations {
-		if !o.Sweep() || o.Outcome != Answered || o.Protocol == UDP {
+	for _, t := range h.tasks {
+		if !t.done || t.seen.outcome != Answered || t.proto == UDP {
 			continue
 		}
-		if !found || (ref.proto == ICMP && o.Protocol == TCP) {
-			ref, found = suspect{o.Protocol, o.Port}, true
+		if !found || (ref.proto == ICMP && t.proto == TCP) {
+			ref, found = suspect{t.proto, t.port}, true
 		}
 	}
 	return ref, found
@@ -86,12 +84,12 @@ func reference(h *Host) (suspect, bool) {
 
 // sameDistance reports whether the TTL of a refusal shows that it came from as
 // far away as the host's other answers.
-func sameDistance(h *Host, refusal Observation) bool {
-	if refusal.TTL == 0 {
+func sameDistance(h *hostRun, ttl uint8) bool {
+	if ttl == 0 {
 		return false
 	}
-	for _, o := range h.Observations {
-		if o.Sweep() && o.Outcome == Answered && o.TTL != 0 && Hops(o.TTL) == Hops(refusal.TTL) {
+	for _, t := range h.tasks {
+		if t.done && t.seen.outcome == Answered && t.seen.ttl != 0 && Hops(t.seen.ttl) == Hops(ttl) {
 			return true
 		}
 	}

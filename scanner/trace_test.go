@@ -109,7 +109,10 @@ func TestAgain(t *testing.T) {
 		{lossy, 3, 6, true},
 		{lossy, 4, 6, false},
 		{lossy, 3, 3, false},
-		{Stats{}, 3, 6, false},
+		{Stats{}, 3, 6, true}, // nothing is known
+		{Stats{}, 6, 6, false},
+		{Stats{Answered: 2, Tries: 2}, 3, 6, true},
+		{Stats{Answered: 40, Tries: 40}, 3, 6, false},
 	} {
 		if got := again(c.s, c.tries, c.rounds); got != c.want {
 			t.Errorf("again(%+v, %d, %d) = %v", c.s, c.tries, c.rounds, got)

@@ -1,0 +1,137 @@
+package scanner
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	// firstDeadline is for the first try where nothing is known of the network.
+	firstDeadline = 250 * time.Millisecond
+	// minDeadline leaves room for what is no property of the way: a busy peer,
+	// a radio that sleeps.
+	minDeadline = 200 * time.Millisecond
+)
+
+// roundTrip estimates the time after which an answer is no longer likely, as
+// RFC 6298 2 does. Its samples are exact, because each try has a key of its own.
+type roundTrip struct {
+	mean, dev time.Duration
+	limit     time.Duration // 0: no sample yet
+}
+
+// add takes a sample. One that is far beyond the limit counts as twice the
+// limit: a peer that repeats its answer after a loss is no slow network, and a
+// network that has become slow is followed all the same.
+func (r *roundTrip) add(d time.Duration) {
+	if r.limit == 0 {
+		r.mean, r.dev = d, d/2
+	} else {
+		d = min(d, 2*max(r.limit, minDeadline))
+		r.dev += ((r.mean - d).Abs() - r.dev) / 4
+		r.mean += (d - r.mean) / 8
+	}
+	r.limit = max(r.mean+4*r.dev, time.Microsecond)
+}
+
+// subnet is what is known of a neighbourhood, /24 or /64.
+type subnet struct {
+	key      subnetKey
+	rtt      roundTrip
+	hosts    int // in flight
+	answered int // paths
+	lost     int // tries of theirs that got no answer
+	silent   int // paths
+	fewest   int // tries of a silent path
+	doubt    float64
+	traces   []traced
+	idle     bool // it stands in the line of those without hosts
+}
+
+// subnetKey is the network part of an address.
+type subnetKey struct {
+	bits uint64
+	v6   bool
+}
+
+type traced struct {
+	suspect
+	times int
+}
+
+func subnetOf(a netip.Addr) subnetKey {
+	b := a.As16()
+	var k subnetKey
+	if a.Is4() {
+		k.bits = uint64(b[12])<<16 | uint64(b[13])<<8 | uint64(b[14])
+		return k
+	}
+	for _, v := range b[:8] {
+		k.bits = k.bits<<8 | uint64(v)
+	}
+	k.v6 = true
+	return k
+}
+
+// maxIdle is how many subnets without a host in flight are remembered.
+const maxIdle = 1 << 14
+
+// subnets knows the neighbourhoods of the hosts in flight, and of late ones.
+type subnets struct {
+	known map[subnetKey]*subnet
+	idle  ring[*subnet]
+}
+
+// enter returns the subnet of a host that is admitted.
+func (s *subnets) enter(a netip.Addr) *subnet {
+	k := subnetOf(a)
+	n := s.known[k]
+	if n == nil {
+		n = &subnet{key: k}
+		s.known[k] = n
+	}
+	n.hosts++
+	return n
+}
+
+// leave says that a host is done. What has long been without one is forgotten,
+// so that memory does not grow with the plan.
+func (s *subnets) leave(n *subnet) {
+	if n.hosts--; n.hosts > 0 || n.idle {
+		return
+	}
+	n.idle = true
+	s.idle.push(n)
+	for s.idle.n > maxIdle {
+		old, _ := s.idle.pop()
+		if old.idle = false; old.hosts == 0 {
+			delete(s.known, old.key)
+		}
+	}
+}
+
+// trace reports whether one more silent endpoint of the kind may be traced.
+func (n *subnet) trace(s suspect, most int) bool {
+	for i := range n.traces {
+		if n.traces[i].suspect == s {
+			n.traces[i].times++
+			return n.traces[i].times <= most
+		}
+	}
+	n.traces = append(n.traces, traced{s, 1})
+	return most >= 1
+}
+
+// deadline is how long the next try of a task is waited for before the one
+// after it is sent: what the host's other answers, its neighbours' or the run's
+// say, in that order of weight.
+func (e *engine) deadline(h *hostRun) time.Duration {
+	d := firstDeadline
+	switch {
+	case h.net.rtt.limit > 0:
+		d = h.net.rtt.limit
+	case e.rtt.limit > 0:
+		d = e.rtt.limit
+	}
+	return min(max(d, 2*h.slow, minDeadline), e.cfg.Timeout)
+}

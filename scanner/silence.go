@@ -1,0 +1,198 @@
+package scanner
+
+import "time"
+
+const (
+	// spread is how long after the first try of a silent path the late ones
+	// begin, where packets were lost at all: losses come in bursts, and most
+	// bursts are shorter.
+	spread = 1200 * time.Millisecond
+	// slower is what is waited longer before each of the late tries.
+	slower = 100 * time.Millisecond
+)
+
+// step is the step of the wheel that a time is in.
+func step(at time.Duration) int64 { return int64(max(0, at) / wheelStep) }
+
+// quiet is the time before which nothing counts as silent.
+func (e *engine) quiet() time.Duration { return e.grace }
+
+// expire deals with the tries whose time is over.
+func (e *engine) expire() {
+	if e.now < e.quiet() {
+		return
+	}
+	for weighed := false; ; {
+		keys := e.wheel.pop(e.now)
+		if keys == nil {
+			return
+		}
+		if !weighed {
+			e.weigh()
+			weighed = true
+		}
+		for _, key := range keys {
+			if sl := e.slots.find(key); sl != nil {
+				e.due(sl, key)
+			}
+		}
+		e.wheel.done(keys)
+	}
+}
+
+// due deals with a try whose time has come.
+func (e *engine) due(sl *slot, key uint32) {
+	t := sl.task
+	switch left := -before(e.now, sl.due); {
+	case left > 0: // further away than the wheel is big
+		e.wheel.add(key, e.now+left)
+	case sl.state == slotWaiting:
+		sl.state = slotQueued
+		e.enlist(t, key)
+	case sl.state == slotSent && e.slots.at(t.slot-1) == sl: // else there is a later one
+		e.silent(t, sl, key)
+	}
+}
+
+// weigh brings the account of the losses up to date.
+func (e *engine) weigh() {
+	e.moments.moment(step(e.now))
+	answered, lost, outage := e.moments.sum()
+	// Paths whose answered packet left in an outage answered all the same.
+	e.stats.Tries, e.stats.Outage = max(answered+lost, e.stats.Answered), outage
+}
+
+// silent decides what becomes of a task whose latest try got no answer within
+// its time.
+func (e *engine) silent(t *task, sl *slot, key uint32) {
+	if t.trace != nil {
+		if t.tries == 1 && e.losses > 0 {
+			e.ask(t, e.now)
+		} else {
+			e.finish(t, seen{outcome: Silent})
+		}
+		return
+	}
+	if e.trouble >= t.last { // its silence may be our own fault
+		if t.local < maxLocal {
+			e.postpone(t)
+			return
+		}
+		t.extra().err = "silent, but this machine lost packets: " + e.stats.Cause
+		e.finish(t, seen{outcome: LocalError})
+		return
+	}
+	if !t.late {
+		if at, more := e.oneMore(t); more {
+			e.ask(t, at)
+			return
+		}
+	}
+	if end := t.first + e.horizon(t); e.now < end {
+		sl.due = micros(end)
+		e.wheel.add(key, end)
+		return
+	}
+	e.gaveUp(t)
+}
+
+// horizon is how long after its first try a path is called silent at the
+// earliest. Where nothing is known of the way, one packet has all the time that
+// packets are given; so has a service that works on its answer.
+func (e *engine) horizon(t *task) time.Duration {
+	if t.host.net.rtt.limit == 0 || t.proto == UDP {
+		return e.cfg.Timeout
+	}
+	return 0
+}
+
+// oneMore reports whether a silent task is asked once more, and when. The first
+// tries follow each other; those after them, where there were losses, are
+// spread in time.
+func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
+	void := e.void(t)
+	most := min(e.cfg.Rounds+min(void, e.cfg.Rounds), manyTries)
+	tries := int(t.tries)
+	n := t.host.net
+	switch {
+	case tries >= most:
+		return 0, false
+	case tries < minTries:
+		return e.now, true
+	case again(e.stats, tries-void, most), n.again(e.stats, tries-void, most):
+	case e.losses > 0 && t.last-t.first < spread:
+	case e.stats.Answered > 0 && e.alive < t.first && !t.sought:
+		// Nothing that was sent since has been answered: is it this path that
+		// is silent, or everything?
+		t.sought = true
+	default:
+		return 0, false
+	}
+	if e.losses == 0 && void == 0 && !t.sought {
+		return e.now, true
+	}
+	at = t.first + spread
+	if at <= e.now {
+		at = e.now + time.Duration(tries-minTries)*slower
+	}
+	return at, true
+}
+
+// void counts the tries of a task that tell nothing, because most packets that
+// were sent at their time were lost.
+func (e *engine) void(t *task) int {
+	if e.stats.Outage == 0 {
+		return 0
+	}
+	n := 0
+	for at := t.slot; at != 0; {
+		sl := e.slots.at(at - 1)
+		if sl.state == slotSent {
+			if m := e.moments.moment(step(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
+				n++
+			}
+		}
+		at = sl.next
+	}
+	return n
+}
+
+// gaveUp ends a task that stayed silent: the one place where a negative is
+// counted.
+func (e *engine) gaveUp(t *task) {
+	if t.again {
+		e.finish(t, seen{outcome: Silent})
+		return
+	}
+	tries, n := int(t.tries), t.host.net
+	if e.stats.Silent == 0 || tries < e.stats.MinTries {
+		e.stats.MinTries = tries
+	}
+	if n.silent == 0 || tries < n.fewest {
+		n.fewest = tries
+	}
+	e.stats.Silent++
+	n.silent++
+	t.silent = true
+	e.finish(t, seen{outcome: Silent})
+}
+
+// takeBack undoes gaveUp.
+func (e *engine) takeBack(t *task) {
+	t.silent = false
+	e.stats.Silent--
+	t.host.net.silent--
+}
+
+// depart lets a subnet go of a host, and counts what is doubtful of it.
+func (e *engine) depart(n *subnet) {
+	if e.subnets.leave(n); n.hosts > 0 {
+		return
+	}
+	doubt := 0.0
+	if n.silent > 0 {
+		doubt = min(n.missed(e.stats, n.answered, n.fewest), float64(n.silent))
+	}
+	e.stats.Local += doubt - n.doubt
+	n.doubt = doubt
+}

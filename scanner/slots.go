@@ -1,0 +1,137 @@
+package scanner
+
+import "time"
+
+// A key names a try: the place of its slot in the low bits, and how often the
+// slot was used in the high ones, so that an answer to a try that is over is
+// known for what it is.
+const (
+	slotBits  = 22
+	slotMask  = 1<<slotBits - 1
+	slotUses  = 1 << (32 - slotBits)
+	chunkBits = 12
+	chunkSize = 1 << chunkBits
+)
+
+type slotState uint8
+
+const (
+	slotFree    slotState = iota
+	slotWaiting           // its packet is to be sent when its time comes
+	slotQueued            // its packet is in a queue
+	slotSent              // its packet is under way
+	slotVoid              // its packet never left, and another took its place
+)
+
+// slot is one try of a task. Times are microseconds of the run's clock, of
+// which the low 32 bits are enough: tries last for seconds.
+type slot struct {
+	task  *task
+	sent  uint32
+	due   uint32 // end of the deadline, or the time to send
+	next  uint32 // the slot of the try before it, or the next that is free; 0: none, else its place and 1
+	uses  uint16
+	state slotState
+}
+
+// slots is the table of the tries that may still be answered. It grows with
+// what is in flight, in chunks that never move.
+type slots struct {
+	chunks [][]slot
+	made   uint32 // slots that were ever used
+	first  uint32 // of those that are free, oldest first; place and 1
+	last   uint32
+	used   int
+}
+
+func (s *slots) at(place uint32) *slot {
+	return &s.chunks[place>>chunkBits][place&(chunkSize-1)]
+}
+
+// find returns the slot of a key, or nil when the try is over.
+func (s *slots) find(key uint32) *slot {
+	place := key & slotMask
+	if place >= s.made {
+		return nil
+	}
+	sl := s.at(place)
+	if sl.state == slotFree || uint32(sl.uses) != key>>slotBits {
+		return nil
+	}
+	return sl
+}
+
+// take gives a task a slot for its next try and returns the key. It returns 0
+// when all are taken. A free slot is used again as late as possible.
+func (s *slots) take(t *task) uint32 {
+	var place uint32
+	switch {
+	case s.made < uint32(len(s.chunks))<<chunkBits: //nolint:gosec // at most 2^10 chunks
+		place = s.made
+		s.made++
+	case s.first != 0:
+		place = s.first - 1
+		if s.first = s.at(place).next; s.first == 0 {
+			s.last = 0
+		}
+	case s.made < slotMask:
+		s.chunks = append(s.chunks, make([]slot, chunkSize))
+		place = s.made
+		s.made++
+	default:
+		return 0
+	}
+	s.used++
+	sl := s.at(place)
+	uses := sl.uses%(slotUses-1) + 1
+	*sl = slot{task: t, next: t.slot, uses: uses, state: slotQueued}
+	t.slot = place + 1
+	return uint32(uses)<<slotBits | place
+}
+
+// drop frees all slots of a task.
+func (s *slots) drop(t *task) {
+	for t.slot != 0 {
+		t.slot = s.free(t.slot)
+	}
+}
+
+// shed frees the oldest slot of a task that has more than one.
+func (s *slots) shed(t *task) {
+	if t.slot == 0 {
+		return
+	}
+	sl := s.at(t.slot - 1)
+	for sl.next != 0 {
+		older := s.at(sl.next - 1)
+		if older.next == 0 {
+			s.free(sl.next)
+			sl.next = 0
+			return
+		}
+		sl = older
+	}
+}
+
+// free frees one slot and returns the one that it led to.
+func (s *slots) free(at uint32) uint32 {
+	sl := s.at(at - 1)
+	next := sl.next
+	sl.task, sl.next, sl.state = nil, 0, slotFree
+	if s.last != 0 {
+		s.at(s.last - 1).next = at
+	} else {
+		s.first = at
+	}
+	s.last = at
+	s.used--
+	return next
+}
+
+// micros is a time of the run as slots keep it.
+func micros(d time.Duration) uint32 { return uint32(d / time.Microsecond) } //nolint:gosec // the low bits are meant
+
+// before returns how long before now a slot's time was; negative when it is to come.
+func before(now time.Duration, at uint32) time.Duration {
+	return time.Duration(int32(micros(now)-at)) * time.Microsecond //nolint:gosec // the difference is small
+}
