@@ -17,7 +17,7 @@ var arrows = map[string][]string{
 	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record"},
 	"scanner/lab":      {"scanner", "probes/wire/*"},
 	"probes":           {"scanner", "probes/wire/*", "probes/socket"},
-	"probes/socket":    {"scanner"},
+	"probes/socket":    {"scanner", "probes/wire/*"},
 	"probes/probetest": {"scanner"},
 	"probes/listener":  {"probes/wire/*"},
 	"profiles":         {"scanner"},
