@@ -45,6 +45,8 @@ type subnet struct {
 	fewest   int // tries of a silent path
 	doubt    float64
 	traces   []traced
+	rejects  int           // of packets to its hosts, by filters on the way
+	since    time.Duration // the first of them
 	idle     bool // it stands in the line of those without hosts
 }
 
