@@ -47,7 +47,7 @@ type subnet struct {
 	traces   []traced
 	rejects  int           // of packets to its hosts, by filters on the way
 	since    time.Duration // the first of them
-	idle     bool // it stands in the line of those without hosts
+	idle     bool          // it stands in the line of those without hosts
 }
 
 // subnetKey is the network part of an address.

@@ -367,7 +367,7 @@ func TestRejectsThatThinOut(t *testing.T) {
 	})
 	cfg := f.config()
 	cfg.Traces = -1
-	hosts, _, _ := collect(t, cfg, targets(10, rowICMP, rowSMB, rowEPM, rowRemote))
+	hosts, _, _ := collect(t, cfg, targets(9, rowICMP, rowSMB, rowEPM, rowRemote))
 	for _, h := range hosts {
 		if o := only(t, h, TCP, 445, ""); o.Outcome != Rejected {
 			t.Errorf("%s: %+v", h.Addr, o)
