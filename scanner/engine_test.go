@@ -183,7 +183,7 @@ func TestRoundTrip(t *testing.T) {
 
 // Memory does not grow with the subnets of a plan.
 func TestSubnetsAreForgotten(t *testing.T) {
-	s := subnets{known: map[subnetKey]*subnet{}}
+	s := subnets{known: map[netip.Prefix]*neighbourhood{}}
 	kept := s.enter(netip.MustParseAddr("198.18.7.1"))
 	if s.enter(netip.MustParseAddr("198.18.7.200")) != kept || s.enter(netip.MustParseAddr("198.18.8.1")) == kept {
 		t.Error("what is one subnet?")
@@ -192,7 +192,7 @@ func TestSubnetsAreForgotten(t *testing.T) {
 		a := netip.AddrFrom16([16]byte{0xfd, 0, 1, 0x98, byte(i >> 16), byte(i >> 8), byte(i), 0})
 		s.leave(s.enter(a))
 	}
-	if len(s.known) > maxIdle+2 || s.known[kept.key] != kept {
+	if len(s.known) > maxIdle+2 || s.known[kept.subnet] != kept {
 		t.Errorf("%d subnets are known", len(s.known))
 	}
 }

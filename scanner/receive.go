@@ -152,7 +152,7 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 	e.stats.Answered++
 	n.answered++
 	e.alive = max(e.alive, e.now-ago+time.Microsecond) // slots count microseconds
-	if m := e.moments.moment(step(e.now - ago)); m != nil {
+	if m := e.moments.moment(stepOf(e.now - ago)); m != nil {
 		m.answered++
 	} else {
 		e.moments.answered++
@@ -177,9 +177,9 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 }
 
 // lost counts a try that was sent in vain.
-func (e *engine) lost(n *subnet, sent time.Duration) {
+func (e *engine) lost(n *neighbourhood, sent time.Duration) {
 	e.losses++
-	m := e.moments.moment(step(sent))
+	m := e.moments.moment(stepOf(sent))
 	if m == nil {
 		e.moments.lost++
 		n.lost++

@@ -3,6 +3,7 @@ package scanner
 import (
 	"context"
 	"iter"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -108,7 +109,7 @@ func newEngine(ctx context.Context, cfg Config) *engine {
 		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),
-		subnets: subnets{known: map[subnetKey]*subnet{}},
+		subnets: subnets{known: map[netip.Prefix]*neighbourhood{}},
 	}
 	for range cap(e.buffers) {
 		e.buffers <- make([]Reply, replyBatch)

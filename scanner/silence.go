@@ -15,8 +15,8 @@ const (
 	slower = 100 * time.Millisecond
 )
 
-// step is the step of the wheel that a time is in.
-func step(at time.Duration) int64 { return int64(max(0, at) / wheelStep) }
+// stepOf is the step of the wheel that a time is in.
+func stepOf(at time.Duration) int64 { return int64(max(0, at) / wheelStep) }
 
 // quiet is the time before which nothing counts as silent.
 func (e *engine) quiet() time.Duration { return e.grace }
@@ -60,7 +60,7 @@ func (e *engine) due(sl *slot, key uint32) {
 
 // weigh brings the account of the losses up to date.
 func (e *engine) weigh() {
-	e.moments.moment(step(e.now))
+	e.moments.moment(stepOf(e.now))
 	answered, lost, outage := e.moments.sum()
 	// Paths whose answered packet left in an outage answered all the same.
 	e.stats.Tries, e.stats.Outage = max(answered+lost, e.stats.Answered), outage
@@ -148,7 +148,7 @@ func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
 
 // thin reports whether a router on the way rejects packets, but so few that it
 // may have reached its limit: then silence may be a rejection that was not sent.
-func (n *subnet) thin(now time.Duration) bool {
+func (n *neighbourhood) thin(now time.Duration) bool {
 	return n.rejects > 0 && n.rejects <= rejectBurst+int((now-n.since)/time.Second)
 }
 
@@ -162,7 +162,7 @@ func (e *engine) void(t *task) int {
 	for at := t.slot; at != 0; {
 		sl := e.slots.at(at - 1)
 		if sl.state == slotSent {
-			if m := e.moments.moment(step(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
+			if m := e.moments.moment(stepOf(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
 				n++
 			}
 		}
@@ -195,7 +195,7 @@ func (e *engine) takeBack(t *task) {
 }
 
 // depart lets a subnet go of a host, and counts what is doubtful of it.
-func (e *engine) depart(n *subnet) {
+func (e *engine) depart(n *neighbourhood) {
 	if e.subnets.leave(n); n.hosts > 0 {
 		return
 	}
