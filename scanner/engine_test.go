@@ -55,6 +55,34 @@ func TestSlotsShedTheOldestTry(t *testing.T) {
 	}
 }
 
+func TestTriesOfATaskHaveDifferentLowBits(t *testing.T) {
+	var s slots
+	others := &task{}
+	for round := range 200 {
+		a := &task{}
+		seen := map[uint32]bool{}
+		for try := range 20 {
+			k := s.take(a)
+			if k == 0 || seen[k%variety] {
+				t.Fatalf("round %d, try %d: key %#x", round, try, k)
+			}
+			seen[k%variety] = true
+			for range (variety - 1) % (round + 1) { // so that the next slot is one like the last
+				s.take(others)
+			}
+		}
+		if s.drop(a); round%7 == 0 {
+			s.drop(others)
+		}
+	}
+	a := &task{}
+	for range 10 * variety {
+		if s.take(a) == 0 {
+			t.Fatal("there is no end of tries")
+		}
+	}
+}
+
 func TestSlotsAreLimited(t *testing.T) {
 	s := slots{made: slotMask, chunks: make([][]slot, 1<<(slotBits-chunkBits))}
 	s.chunks[len(s.chunks)-1] = make([]slot, chunkSize)
