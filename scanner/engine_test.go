@@ -55,6 +55,34 @@ func TestSlotsShedTheOldestTry(t *testing.T) {
 	}
 }
 
+func TestTriesOfATaskHaveDifferentLowBits(t *testing.T) {
+	var s slots
+	others := &task{}
+	for round := range 200 {
+		a := &task{}
+		seen := map[uint32]bool{}
+		for try := range 20 {
+			k := s.take(a)
+			if k == 0 || seen[k%variety] {
+				t.Fatalf("round %d, try %d: key %#x", round, try, k)
+			}
+			seen[k%variety] = true
+			for range (variety - 1) % (round + 1) { // so that the next slot is one like the last
+				s.take(others)
+			}
+		}
+		if s.drop(a); round%7 == 0 {
+			s.drop(others)
+		}
+	}
+	a := &task{}
+	for range 10 * variety {
+		if s.take(a) == 0 {
+			t.Fatal("there is no end of tries")
+		}
+	}
+}
+
 func TestSlotsAreLimited(t *testing.T) {
 	s := slots{made: slotMask, chunks: make([][]slot, 1<<(slotBits-chunkBits))}
 	s.chunks[len(s.chunks)-1] = make([]slot, chunkSize)
@@ -183,7 +211,7 @@ func TestRoundTrip(t *testing.T) {
 
 // Memory does not grow with the subnets of a plan.
 func TestSubnetsAreForgotten(t *testing.T) {
-	s := subnets{known: map[subnetKey]*subnet{}}
+	s := subnets{known: map[netip.Prefix]*neighbourhood{}}
 	kept := s.enter(netip.MustParseAddr("198.18.7.1"))
 	if s.enter(netip.MustParseAddr("198.18.7.200")) != kept || s.enter(netip.MustParseAddr("198.18.8.1")) == kept {
 		t.Error("what is one subnet?")
@@ -192,7 +220,7 @@ func TestSubnetsAreForgotten(t *testing.T) {
 		a := netip.AddrFrom16([16]byte{0xfd, 0, 1, 0x98, byte(i >> 16), byte(i >> 8), byte(i), 0})
 		s.leave(s.enter(a))
 	}
-	if len(s.known) > maxIdle+2 || s.known[kept.key] != kept {
+	if len(s.known) > maxIdle+2 || s.known[kept.subnet] != kept {
 		t.Errorf("%d subnets are known", len(s.known))
 	}
 }

@@ -90,13 +90,13 @@ const weight = 32
 
 // missed is how many paths would be falsely silent if so many as answered
 // were in subnets like this one.
-func (n *subnet) missed(s Stats, answered, tries int) float64 {
+func (n *neighbourhood) missed(s Stats, answered, tries int) float64 {
 	p := (float64(s.lost()) + 1) / (float64(s.Tries) + 2)
 	return missed(answered, float64(n.lost)+weight*p, float64(n.answered)+weight*(1-p), tries)
 }
 
 // again is what again says of the run, for a subnet whose own paths answered.
-func (n *subnet) again(s Stats, tries, rounds int) bool {
+func (n *neighbourhood) again(s Stats, tries, rounds int) bool {
 	return n.answered > 0 && tries < rounds && n.missed(s, s.Answered, tries) > maxDoubt
 }
 

@@ -107,13 +107,41 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	default:
 		s.took = max(0, ago-max(0, e.wall.Sub(r.At)))
 	}
-	if t.trace == nil && !t.again && (r.Outcome == Answered || r.Outcome == Refused) {
+	switch {
+	case r.Outcome == Rejected:
+		e.rejected(t, r)
+	case t.trace == nil && !t.again && (r.Outcome == Answered || r.Outcome == Refused):
 		e.proved(sl, ago, s.took)
 	}
 	if t.proto == UDP && r.Outcome == Answered && t.trace == nil {
 		e.decode(t, r)
 	}
 	e.finish(t, s)
+}
+
+// rejected counts a packet that a filter on the way rejected, and says so.
+func (e *engine) rejected(t *task, r *Reply) {
+	n := t.host.net
+	if r.From == t.host.Addr || unreachable(r.ICMP, t.host.Addr.Is6()) {
+		return
+	}
+	if n.rejects == 0 {
+		n.since = e.now
+	}
+	n.rejects++
+}
+
+// unreachable reports whether an ICMP error speaks of routing or of the host,
+// not of a filter (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
+func unreachable(m ICMPError, v6 bool) bool {
+	if v6 {
+		return m.Code == 0 || m.Code == 3
+	}
+	switch m.Code {
+	case 0, 1, 6, 7, 11, 12:
+		return true
+	}
+	return false
 }
 
 // proved counts an answer of the host itself, to a packet that was sent some
@@ -124,7 +152,7 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 	e.stats.Answered++
 	n.answered++
 	e.alive = max(e.alive, e.now-ago+time.Microsecond) // slots count microseconds
-	if m := e.moments.moment(step(e.now - ago)); m != nil {
+	if m := e.moments.moment(stepOf(e.now - ago)); m != nil {
 		m.answered++
 	} else {
 		e.moments.answered++
@@ -149,9 +177,9 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 }
 
 // lost counts a try that was sent in vain.
-func (e *engine) lost(n *subnet, sent time.Duration) {
+func (e *engine) lost(n *neighbourhood, sent time.Duration) {
 	e.losses++
-	m := e.moments.moment(step(sent))
+	m := e.moments.moment(stepOf(sent))
 	if m == nil {
 		e.moments.lost++
 		n.lost++

@@ -34,9 +34,9 @@ func (r *roundTrip) add(d time.Duration) {
 	r.limit = max(r.mean+4*r.dev, time.Microsecond)
 }
 
-// subnet is what is known of a neighbourhood, /24 or /64.
-type subnet struct {
-	key      subnetKey
+// neighbourhood is what is known of a subnet, /24 or /64.
+type neighbourhood struct {
+	subnet   netip.Prefix
 	rtt      roundTrip
 	hosts    int // in flight
 	answered int // paths
@@ -45,13 +45,9 @@ type subnet struct {
 	fewest   int // tries of a silent path
 	doubt    float64
 	traces   []traced
-	idle     bool // it stands in the line of those without hosts
-}
-
-// subnetKey is the network part of an address.
-type subnetKey struct {
-	bits uint64
-	v6   bool
+	rejects  int           // of packets to its hosts, by filters on the way
+	since    time.Duration // the first of them
+	idle     bool          // it stands in the line of those without hosts
 }
 
 type traced struct {
@@ -59,18 +55,17 @@ type traced struct {
 	times int
 }
 
-func subnetOf(a netip.Addr) subnetKey {
-	b := a.As16()
-	var k subnetKey
-	if a.Is4() {
-		k.bits = uint64(b[12])<<16 | uint64(b[13])<<8 | uint64(b[14])
-		return k
+// subnet is the network part of an address.
+func subnet(a netip.Addr) netip.Prefix {
+	bits := 24
+	if a.Is6() {
+		bits = 64
 	}
-	for _, v := range b[:8] {
-		k.bits = k.bits<<8 | uint64(v)
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
 	}
-	k.v6 = true
-	return k
+	return p
 }
 
 // maxIdle is how many subnets without a host in flight are remembered.
@@ -78,16 +73,16 @@ const maxIdle = 1 << 14
 
 // subnets knows the neighbourhoods of the hosts in flight, and of late ones.
 type subnets struct {
-	known map[subnetKey]*subnet
-	idle  ring[*subnet]
+	known map[netip.Prefix]*neighbourhood
+	idle  ring[*neighbourhood]
 }
 
 // enter returns the subnet of a host that is admitted.
-func (s *subnets) enter(a netip.Addr) *subnet {
-	k := subnetOf(a)
+func (s *subnets) enter(a netip.Addr) *neighbourhood {
+	k := subnet(a)
 	n := s.known[k]
 	if n == nil {
-		n = &subnet{key: k}
+		n = &neighbourhood{subnet: k}
 		s.known[k] = n
 	}
 	n.hosts++
@@ -96,7 +91,7 @@ func (s *subnets) enter(a netip.Addr) *subnet {
 
 // leave says that a host is done. What has long been without one is forgotten,
 // so that memory does not grow with the plan.
-func (s *subnets) leave(n *subnet) {
+func (s *subnets) leave(n *neighbourhood) {
 	if n.hosts--; n.hosts > 0 || n.idle {
 		return
 	}
@@ -105,13 +100,13 @@ func (s *subnets) leave(n *subnet) {
 	for s.idle.n > maxIdle {
 		old, _ := s.idle.pop()
 		if old.idle = false; old.hosts == 0 {
-			delete(s.known, old.key)
+			delete(s.known, old.subnet)
 		}
 	}
 }
 
 // trace reports whether one more silent endpoint of the kind may be traced.
-func (n *subnet) trace(s suspect, most int) bool {
+func (n *neighbourhood) trace(s suspect, most int) bool {
 	for i := range n.traces {
 		if n.traces[i].suspect == s {
 			n.traces[i].times++

@@ -3,6 +3,7 @@ package scanner
 import (
 	"context"
 	"iter"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -111,7 +112,7 @@ func newEngine(ctx context.Context, cfg Config) *engine {
 		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),
-		subnets: subnets{known: map[subnetKey]*subnet{}}, exchanges: map[exchange][]*task{},
+		subnets: subnets{known: map[netip.Prefix]*neighbourhood{}}, exchanges: map[exchange][]*task{},
 	}
 	for range cap(e.buffers) {
 		e.buffers <- make([]Reply, replyBatch)

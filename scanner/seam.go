@@ -9,7 +9,10 @@ import (
 
 // Shot is one packet, or one attempt to connect, that the sweep sends.
 type Shot struct {
-	Key      uint64 // chosen by the engine, given back in the Reply; it fits in 32 bits and is never 0
+	// Key is chosen by the engine and given back in the Reply. It fits in 32
+	// bits and is never 0. The low six bits differ between the latest tries of
+	// one path.
+	Key      uint64
 	Addr     netip.Addr
 	Protocol Protocol
 	Port     uint16
@@ -17,7 +20,7 @@ type Shot struct {
 	Payload  []byte        // UDP: what to send
 	Also     []byte        // UDP: when not nil, a second datagram that leaves with the first; an answer to either counts
 	UDP      UDPSocket     // UDP: what the answer needs of our socket
-	Wait     time.Duration // after this the shot counts as silent and its resources may be freed
+	Wait     time.Duration // after this its resources may be freed; the engine's own deadline for the next try is often shorter
 }
 
 // UDPSocket says what a datagram conversation needs beside an ordinary socket.
@@ -52,7 +55,7 @@ type Reply struct {
 type Sweeper interface {
 	// Send starts the shots and returns how many it took. Fewer than all, with
 	// a nil error, means that there is no room now: the engine offers the rest
-	// again. An error ends the run.
+	// again. An error ends the run. The slice is the engine's again afterwards.
 	Send(shots []Shot) (int, error)
 	// Receive waits for replies and fills the slice. It returns when at least
 	// one is there or ctx is done (then with ctx's error). A reply with an

@@ -7,12 +7,16 @@ const (
 	// begin, where packets were lost at all: losses come in bursts, and most
 	// bursts are shorter.
 	spread = 1200 * time.Millisecond
+	// Routers reject few packets a second at the most: RFC 1812 4.3.2.8 wants a
+	// limit, and Linux sends one a second to a destination after the first six.
+	rejectBurst = 6
+	rejectGap   = 1100 * time.Millisecond
 	// slower is what is waited longer before each of the late tries.
 	slower = 100 * time.Millisecond
 )
 
-// step is the step of the wheel that a time is in.
-func step(at time.Duration) int64 { return int64(max(0, at) / wheelStep) }
+// stepOf is the step of the wheel that a time is in.
+func stepOf(at time.Duration) int64 { return int64(max(0, at) / wheelStep) }
 
 // quiet is the time before which nothing counts as silent.
 func (e *engine) quiet() time.Duration { return e.grace }
@@ -56,7 +60,7 @@ func (e *engine) due(sl *slot, key uint32) {
 
 // weigh brings the account of the losses up to date.
 func (e *engine) weigh() {
-	e.moments.moment(step(e.now))
+	e.moments.moment(stepOf(e.now))
 	answered, lost, outage := e.moments.sum()
 	// Paths whose answered packet left in an outage answered all the same.
 	e.stats.Tries, e.stats.Outage = max(answered+lost, e.stats.Answered), outage
@@ -121,12 +125,16 @@ func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
 		return e.now, true
 	case again(e.stats, tries-void, most), n.again(e.stats, tries-void, most):
 	case e.losses > 0 && t.last-t.first < spread:
+	case n.thin(e.now):
 	case e.stats.Answered > 0 && e.alive < t.first && !t.sought:
 		// Nothing that was sent since has been answered: is it this path that
 		// is silent, or everything?
 		t.sought = true
 	default:
 		return 0, false
+	}
+	if n.thin(e.now) {
+		return max(e.now, t.last+rejectGap), true
 	}
 	if e.losses == 0 && void == 0 && !t.sought {
 		return e.now, true
@@ -136,6 +144,12 @@ func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
 		at = e.now + time.Duration(tries-minTries)*slower
 	}
 	return at, true
+}
+
+// thin reports whether a router on the way rejects packets, but so few that it
+// may have reached its limit: then silence may be a rejection that was not sent.
+func (n *neighbourhood) thin(now time.Duration) bool {
+	return n.rejects > 0 && n.rejects <= rejectBurst+int((now-n.since)/time.Second)
 }
 
 // void counts the tries of a task that tell nothing, because most packets that
@@ -148,7 +162,7 @@ func (e *engine) void(t *task) int {
 	for at := t.slot; at != 0; {
 		sl := e.slots.at(at - 1)
 		if sl.state == slotSent {
-			if m := e.moments.moment(step(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
+			if m := e.moments.moment(stepOf(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
 				n++
 			}
 		}
@@ -185,7 +199,7 @@ func (e *engine) takeBack(t *task) {
 }
 
 // depart lets a subnet go of a host, and counts what is doubtful of it.
-func (e *engine) depart(n *subnet) {
+func (e *engine) depart(n *neighbourhood) {
 	if e.subnets.leave(n); n.hosts > 0 {
 		return
 	}

@@ -345,3 +345,32 @@ func TestSlowConsumer(t *testing.T) {
 		}
 	})
 }
+
+// A router that rejects but one packet a second, after the first few, swallows
+// nothing: its limit is waited for.
+func TestRejectsThatThinOut(t *testing.T) {
+	router := netip.MustParseAddr("198.18.200.1")
+	tokens, filled := rejectBurst, time.Time{}
+	f := newFakeNet(func(s Shot, _ int) (Reply, time.Duration, bool) {
+		if s.Port != 445 {
+			return Reply{Outcome: Answered}, time.Millisecond, true
+		}
+		now := time.Now()
+		if passed := int(now.Sub(filled) / time.Second); filled.IsZero() || passed > 0 {
+			tokens, filled = min(rejectBurst, tokens+passed), now
+		}
+		if tokens == 0 {
+			return Reply{}, 0, false
+		}
+		tokens--
+		return Reply{Outcome: Rejected, From: router, ICMP: ICMPError{Type: 3, Code: 13}}, time.Millisecond, true
+	})
+	cfg := f.config()
+	cfg.Traces = -1
+	hosts, _, _ := collect(t, cfg, targets(9, rowICMP, rowSMB, rowEPM, rowRemote))
+	for _, h := range hosts {
+		if o := only(t, h, TCP, 445, ""); o.Outcome != Rejected {
+			t.Errorf("%s: %+v", h.Addr, o)
+		}
+	}
+}

@@ -61,32 +61,63 @@ func (s *slots) find(key uint32) *slot {
 	return sl
 }
 
+// variety is how many tries of one task have keys that differ in their low bits,
+// so that a sweeper may choose by these where a packet leaves from: a second
+// SYN of one pair of ports, with another number, would be reset by a peer whose
+// answer to the first was lost (RFC 9293 3.10.7.4).
+const variety = 64
+
 // take gives a task a slot for its next try and returns the key. It returns 0
 // when all are taken. A free slot is used again as late as possible.
 func (s *slots) take(t *task) uint32 {
-	var place uint32
+	for range variety {
+		place, ok := s.unused()
+		if !ok {
+			return 0
+		}
+		s.used++
+		sl := s.at(place)
+		if s.resembles(t, place) {
+			s.free(place + 1)
+			continue
+		}
+		uses := sl.uses%(slotUses-1) + 1
+		*sl = slot{task: t, next: t.slot, uses: uses, state: slotQueued}
+		t.slot = place + 1
+		return uint32(uses)<<slotBits | place
+	}
+	return 0
+}
+
+// unused returns the place of a slot that is free.
+func (s *slots) unused() (uint32, bool) {
 	switch {
 	case s.made < uint32(len(s.chunks))<<chunkBits: //nolint:gosec // at most 2^10 chunks
-		place = s.made
-		s.made++
 	case s.first != 0:
-		place = s.first - 1
+		place := s.first - 1
 		if s.first = s.at(place).next; s.first == 0 {
 			s.last = 0
 		}
+		return place, true
 	case s.made < slotMask:
 		s.chunks = append(s.chunks, make([]slot, chunkSize))
-		place = s.made
-		s.made++
 	default:
-		return 0
+		return 0, false
 	}
-	s.used++
-	sl := s.at(place)
-	uses := sl.uses%(slotUses-1) + 1
-	*sl = slot{task: t, next: t.slot, uses: uses, state: slotQueued}
-	t.slot = place + 1
-	return uint32(uses)<<slotBits | place
+	s.made++
+	return s.made - 1, true
+}
+
+// resembles reports whether an earlier try of the task has a key with the same
+// low bits.
+func (s *slots) resembles(t *task, place uint32) bool {
+	n := 0
+	for at := t.slot; at != 0; at = s.at(at - 1).next {
+		if n++; (at-1)%variety == place%variety && n < variety/2 { // of very many tries, the latest count
+			return true
+		}
+	}
+	return false
 }
 
 // drop frees all slots of a task.

@@ -53,7 +53,7 @@ type seen struct {
 // host afterwards.
 type hostRun struct {
 	*Host
-	net     *subnet
+	net     *neighbourhood
 	tasks   []*task // its endpoints
 	own     []task  // room for those that its rows name
 	fresh   int     // how many of the tasks were there from the start
