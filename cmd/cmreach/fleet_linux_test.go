@@ -25,15 +25,17 @@ import (
 const (
 	fleetDevice   = "fleet0"   // of the scanner, to the fleet
 	scannerDevice = "scanner0" // of the fleet, to the scanner
+	fleetMAC      = "02:00:00:00:00:02"
 )
 
 // fleetPlan describes a fleet.
 type fleetPlan struct {
 	hosts    int // a power of two; with IPv4 at most 65,536
 	v6       bool
-	living   int  // per cent of the hosts; the rest answers nothing. 0: all
-	allOpen  int  // per cent of the paths that are open when not 0; the rest is swallowed, and nothing refuses
-	rationed bool // ICMP errors are limited as the kernel's defaults are
+	asked    []int // of fleetChecks, for which the program is run; nil: all
+	living   int   // per cent of the hosts; the rest answers nothing. 0: all
+	silent   bool  // nothing answers anything
+	rationed bool  // ICMP errors are limited as the kernel's defaults are
 }
 
 // fleet is a fleet that runs.
@@ -103,7 +105,7 @@ func (f *fleet) link(ctx context.Context) error {
 		return nil
 	})
 	const near4, far4, near6, far6 = "198.18.0.1", "198.18.0.2", "fd00:198::1", "fd00:198::2"
-	const nearMAC, farMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+	const nearMAC, farMAC = "02:00:00:00:00:01", fleetMAC
 	prefix := f.prefix().String()
 	scan := fmt.Sprintf(`ip link set lo up
 		ip link add %[1]s address %[2]s type veth peer name %[3]s address %[4]s netns %[5]s

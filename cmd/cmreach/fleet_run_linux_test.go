@@ -31,6 +31,7 @@ type sweep struct {
 	room   *room      // where it is started; nil: the scanner's namespace
 	args   []string   // besides
 	during func(*job) // goes on beside it
+	cut    bool       // during may interrupt it
 }
 
 // job is a program that runs.
@@ -73,7 +74,11 @@ func (f *fleet) check(t testing.TB, prog cmreach, s sweep) (*score, outlay) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, j.errs.String())
 	}
-	if cost.exit != verdict.ExitFailed && cost.exit != verdict.ExitOpen && cost.exit != verdict.ExitUndecided && cost.exit != verdict.ExitError {
+	ends := []int{verdict.ExitFailed, verdict.ExitOpen, verdict.ExitUndecided, verdict.ExitError}
+	if s.cut {
+		ends = append(ends, exitInterrupted)
+	}
+	if !slices.Contains(ends, cost.exit) {
 		t.Fatalf("exit code %d\n%s", cost.exit, j.errs.String())
 	}
 	sc, err := f.scoreRecord(file)

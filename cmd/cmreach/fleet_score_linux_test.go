@@ -53,7 +53,7 @@ func (p *fleetPlan) scoreRecord(file string) (*score, error) {
 		return nil, err
 	}
 	defer f.Close()
-	s := &score{paths: p.hosts * len(fleetChecks)}
+	s := &score{paths: p.hosts * len(p.checks())}
 	seen := make([]uint8, p.hosts) // a bit for each check
 	r := bufio.NewReaderSize(f, record.MaxLine)
 	for {
@@ -69,7 +69,7 @@ func (p *fleetPlan) scoreRecord(file string) (*score, error) {
 		}
 	}
 	for _, bits := range seen {
-		for c := range fleetChecks {
+		for _, c := range p.checks() {
 			if bits>>c&1 == 0 {
 				s.missing++
 			}

@@ -49,11 +49,7 @@ func (p *fleetPlan) truth(host, check int) answer {
 	port := fleetChecks[check].port
 	h := mix(host, port) % 100
 	switch {
-	case !p.lives(host):
-		return answersNothing
-	case p.allOpen > 0 && h < uint64(p.allOpen):
-		return answersOpen
-	case p.allOpen > 0:
+	case p.silent, !p.lives(host):
 		return answersNothing
 	case h < 70, h < 80 && port == 0:
 		return answersOpen
@@ -64,6 +60,14 @@ func (p *fleetPlan) truth(host, check int) answer {
 	default:
 		return answersProhibited
 	}
+}
+
+// checks are those that the program is run for.
+func (p *fleetPlan) checks() []int {
+	if p.asked == nil {
+		return allChecks
+	}
+	return p.asked
 }
 
 // addr is the address of a host.
@@ -121,7 +125,7 @@ type wanted struct {
 //     another machine's ICMP error. When there is none, the host is down.
 func (p *fleetPlan) want(host, check int) wanted {
 	var has [answers]bool
-	for c := range fleetChecks {
+	for _, c := range p.checks() {
 		has[p.truth(host, c)] = true
 	}
 	switch p.truth(host, check) {

@@ -68,6 +68,17 @@ func TestSweepExact(t *testing.T) {
 	})
 }
 
+// TestSweepSparse: nearly all of the plan is silent, and what answers is found.
+func TestSweepSparse(t *testing.T) {
+	needRoot(t)
+	p := million
+	p.hosts = 1 << 12
+	f := startFleet(t, p)
+	sc, cost := f.check(t, buildProgram(t), sweep{engine: "raw", args: []string{"--rate", "max"}})
+	sc.report(t, cost)
+	sc.decided(t, 0)
+}
+
 // TestSweepLoss: packets are lost in both directions, independently. What a run
 // may be wrong about is bounded by its own estimate: less than 0.01 paths.
 func TestSweepLoss(t *testing.T) {
