@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +37,7 @@ type fleetPlan struct {
 	asked    []int // of fleetChecks, for which the program is run; nil: all
 	living   int   // per cent of the hosts; the rest answers nothing. 0: all
 	silent   bool  // nothing answers anything
+	talks    bool  // the services are there, not just their ports; 80 of 100 paths are open, the rest is silent
 	rationed bool  // ICMP errors are limited as the kernel's defaults are
 }
 
@@ -60,8 +63,14 @@ func startFleet(t testing.TB, p fleetPlan) *fleet {
 	if err := errors.Join(f.scan.do(f.settings(false)), f.far.do(f.settings(true)), f.link(t.Context())); err != nil {
 		t.Fatal(err)
 	}
+	services := map[uint16]lab.Service{445: lab.SMB(), 135: lab.EndpointMapper(lab.Endpoints(49664))}
 	for _, c := range fleetChecks {
-		if c.port != 0 {
+		service, known := services[c.port]
+		switch {
+		case c.port == 0:
+		case known && f.talks:
+			f.serve(t, c.port, service)
+		default:
 			f.listen(t, c.port)
 		}
 	}
@@ -192,6 +201,42 @@ func (f *fleet) listen(t testing.TB, port uint16) {
 		if err := errors.Join(err, unix.Close(fd)); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// serve holds conversations on a port of every address.
+func (f *fleet) serve(t testing.TB, port uint16, service lab.Service) {
+	t.Helper()
+	var l net.Listener
+	err := f.far.do(func() (err error) {
+		l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf(":%d", port))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				continue // reset before it was accepted
+			}
+			running.Go(func() {
+				defer c.Close()
+				to, _ := netip.ParseAddrPort(c.LocalAddr().String())
+				service.Conn(t.Context(), c, lab.Host{Addr: to.Addr().Unmap()})
+			})
+		}
+	})
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		running.Wait()
 	})
 }
 

@@ -64,11 +64,15 @@ func (f *fleet) check(t testing.TB, prog cmreach, s sweep) (*score, outlay) {
 	if s.user {
 		attr = asNobody()
 	}
-	args := slices.Concat([]string{
-		"check", "-q", "--engine", s.engine, "--depth", "port", "-p", profile,
+	what := []string{"-p", profile, "--depth", "port"}
+	if f.talks {
+		what = []string{"-p", "push", "--only", "icmp,epm-tcp,smb"}
+	}
+	args := slices.Concat(what, []string{
+		"-q", "--engine", s.engine,
 		"--max-targets", fmt.Sprint(f.hosts), "-o", "jsonl=" + file,
 	}, s.args, []string{f.targets()})
-	j := &job{cmd: prog.command(t, attr, args...)}
+	j := &job{cmd: prog.command(t, attr, append([]string{"check"}, args...)...)}
 	j.cmd.Stderr = &j.errs
 	cost, err := f.spend(t, j, s.room, s.during)
 	if err != nil {

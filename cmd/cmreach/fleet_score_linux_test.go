@@ -98,7 +98,7 @@ func (p *fleetPlan) scoreLine(s *score, seen []uint8, line []byte) error {
 func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
 	host, check := p.index(f.Addr), -1
 	for c := range fleetChecks {
-		if fleetChecks[c].row == f.Requirement {
+		if fleetChecks[c].row == f.Requirement || fleetChecks[c].push == f.Requirement {
 			check = c
 		}
 	}

@@ -11,12 +11,13 @@ import (
 // fleetChecks are the rows of testdata/sweep/sweep.yaml, in its order.
 var fleetChecks = [...]struct {
 	row  string
+	push string // the row of the built-in profile
 	port uint16 // 0: echo
 }{
-	{"sweep/icmp", 0},
-	{"sweep/epm", 135},
-	{"sweep/smb", 445},
-	{"sweep/rc", 2701},
+	{"sweep/icmp", "push/icmp", 0},
+	{"sweep/epm", "push/epm-tcp", 135},
+	{"sweep/smb", "push/smb", 445},
+	{"sweep/rc", "", 2701},
 }
 
 // answer is how a path of the fleet behaves.
@@ -51,7 +52,9 @@ func (p *fleetPlan) truth(host, check int) answer {
 	switch {
 	case p.silent, !p.lives(host):
 		return answersNothing
-	case h < 70, h < 80 && port == 0:
+	case p.talks && h >= 80:
+		return answersNothing
+	case p.talks, h < 70, h < 80 && port == 0:
 		return answersOpen
 	case h < 80:
 		return answersReset

@@ -18,9 +18,10 @@ import (
 // measure is one run of a scanner over a fleet.
 type measure struct {
 	outlay
-	said string // how far what it said is right
-	flaw int    // how much of it is wrong or missing, to find the worst run
-	fail bool   // it did not end, or left no result
+	said  string // how far what it said is right
+	wrong int    // how much of it is not so
+	flaw  int    // how much of it is wrong or missing, to find the worst run
+	fail  bool   // it did not end, or left no result
 }
 
 // toolLimit bounds a run of another scanner.
@@ -140,11 +141,12 @@ func (w *work) compare(b *testing.B, prog cmreach, runs int, out *tabwriter.Writ
 	if w.lose > 0 {
 		f.lose(b, w.lose)
 	}
+	fmt.Fprintf(os.Stderr, "%s: %d runs\n", w.name, runs)
 	all := map[string][]measure{}
 	names := append([]string{ours}, w.tools...)
 	for range runs {
 		sc, cost := f.check(b, prog, w.sweep)
-		all[ours] = append(all[ours], measure{outlay: cost, said: sc.String(), flaw: sc.wrong() + sc.missing + sc.undecided})
+		all[ours] = append(all[ours], measure{outlay: cost, said: sc.String(), wrong: sc.wrong(), flaw: sc.wrong() + sc.missing + sc.undecided})
 		if sc.wrong() > 0 {
 			b.Logf("%s: %s\n\t%s", w.name, sc, strings.Join(sc.samples, "\n\t"))
 		}
@@ -183,7 +185,7 @@ func median(all []measure) (m measure) {
 		return list[len(list)/2]
 	}
 	worst := slices.MaxFunc(all, func(a, b measure) int { return a.flaw - b.flaw })
-	m.said, m.flaw, m.fail = worst.said, worst.flaw, worst.fail
+	m.said, m.wrong, m.flaw, m.fail = worst.said, worst.wrong, worst.flaw, worst.fail
 	m.wall = time.Duration(mid(func(x measure) int64 { return int64(x.wall) }))
 	m.cpu = time.Duration(mid(func(x measure) int64 { return int64(x.cpu) }))
 	m.peak = mid(func(x measure) int64 { return x.peak })
@@ -234,6 +236,9 @@ func BenchmarkPeers(b *testing.B) {
 		b.Fatal(err)
 	}
 	fmt.Printf("\n%s\n", table.String())
+	if hosts < 1<<16 {
+		fmt.Println("The demands are for 65,536 hosts and 5 runs; this was a small run.")
+	}
 	check := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, line := range d {
 		fmt.Fprintln(check, line)
@@ -262,7 +267,7 @@ func comparePeers(b *testing.B, prog cmreach, hosts, runs int, out *tabwriter.Wr
 		lossy := all
 		lossy.name, lossy.lose, lossy.tools = fmt.Sprintf("%s, %d %% lost", all.name, percent), percent, nil
 		l := lossy.compare(b, prog, runs, out)
-		d.atMost(fmt.Sprintf("%d %% lost: verdicts not right", percent), float64(l[ours].flaw), 0, "")
+		d.atMost(fmt.Sprintf("%d %% lost: wrong verdicts", percent), float64(l[ours].wrong), 0, "")
 		d.atMost(fmt.Sprintf("%d %% lost: wall, of the run without loss", percent), l[ours].wall.Seconds()/m[ours].wall.Seconds(), 1.5, "")
 	}
 	silent := work{
@@ -280,5 +285,12 @@ func comparePeers(b *testing.B, prog cmreach, hosts, runs int, out *tabwriter.Wr
 	p := portable.compare(b, prog, runs, out)
 	d.atMost("portable engine: verdicts not right", float64(p[ours].flaw), 0, "")
 	d.atMost("portable engine: wall, of nmap -sT", p.share("nmap -sT"), 0.5, "")
+	talking := work{
+		name: fmt.Sprintf("%d hosts, push with SMB and EPM", hosts), plan: fleetPlan{hosts: hosts, talks: true, asked: []int{0, 1, 2}},
+		sweep: raw, tools: []string{"nmap -sS"},
+	}
+	t := talking.compare(b, prog, runs, out)
+	d.atMost("conversations: verdicts not right", float64(t[ours].flaw), 0, "")
+	d.atMost("conversations: wall, of nmap -sS", t.share("nmap -sS"), 1, "")
 	return d
 }

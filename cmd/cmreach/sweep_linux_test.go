@@ -79,6 +79,15 @@ func TestSweepSparse(t *testing.T) {
 	sc.decided(t, 0)
 }
 
+// TestSweepTalks: what is found open is talked to while the rest is being swept.
+func TestSweepTalks(t *testing.T) {
+	needRoot(t)
+	f := startFleet(t, fleetPlan{hosts: 512, talks: true, asked: []int{0, 1, 2}})
+	sc, cost := f.check(t, buildProgram(t), sweep{engine: "raw", args: []string{"--rate", "max"}})
+	sc.report(t, cost)
+	sc.decided(t, 0)
+}
+
 // TestSweepLoss: packets are lost in both directions, independently. What a run
 // may be wrong about is bounded by its own estimate: less than 0.01 paths.
 func TestSweepLoss(t *testing.T) {
