@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TOOLS   := $(shell $(GO) env GOPATH)/bin
 export CGO_ENABLED = 0
 
-.PHONY: build test test-race lint cross fuzz bench demo packages golden clean
+.PHONY: build test test-race lint cross fuzz bench bench-peers demo packages golden clean
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/cmreach ./cmd/cmreach
@@ -34,7 +34,12 @@ fuzz:
 	FUZZTIME=$(FUZZTIME) testdata/fuzz.sh
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/cmreach
+	$(GO) test -run '^$$' -bench '^Benchmark(Crowd|Sweep)' -benchtime 1x -timeout 20m ./cmd/cmreach
+
+# against nmap, masscan, zmap and fping, which are installed from Debian;
+# RUNS=N repeats (5), QUICK=1 for one small run
+bench-peers:
+	testdata/bench-peers.sh
 
 demo:
 	$(GO) run ./cmd/cmreach demo

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmreach/scanner/record"
+	"cmreach/scanner/verdict"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// score is what a record of a fleet is worth.
+type score struct {
+	paths, right int
+	open         int // called open wrongly
+	blocked      int // called blocked wrongly, or by somebody who did not do it
+	other        int // any other wrong verdict
+	undecided    int // called inconclusive, or this machine's error, where the fleet's answers decide
+	missing      int // no verdict
+	double       int // more than one verdict
+	end          *record.End
+	samples      []string // some of what is not right
+}
+
+// wrong is how many verdicts say what is not so.
+func (s *score) wrong() int { return s.open + s.blocked + s.other + s.double }
+
+func (s *score) String() string {
+	return fmt.Sprintf("%d of %d paths right; wrong: %d open, %d blocked, %d other; %d undecided, %d missing, %d double",
+		s.right, s.paths, s.open, s.blocked, s.other, s.undecided, s.missing, s.double)
+}
+
+// told is what is read of a verdict. A record has millions of lines, so that
+// it is read line by line, and the verdicts alone.
+type told struct {
+	Requirement string        `json:"requirement"`
+	Addr        netip.Addr    `json:"addr"`
+	State       verdict.State `json:"state"`
+	Reason      string        `json:"reason"`
+	By          netip.Addr    `json:"by"`
+	Message     string        `json:"message"`
+}
+
+// scoreRecord holds a record against the truth. It needs a byte for each host.
+func (p *fleetPlan) scoreRecord(file string) (*score, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := &score{paths: p.hosts * len(p.checks())}
+	seen := make([]uint8, p.hosts) // a bit for each check
+	r := bufio.NewReaderSize(f, record.MaxLine)
+	for {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, io.EOF) { // a line without an end is one that a kill cut off
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := p.scoreLine(s, seen, line); err != nil {
+			return nil, fmt.Errorf("%w in %s", err, line)
+		}
+	}
+	for _, bits := range seen {
+		for _, c := range p.checks() {
+			if bits>>c&1 == 0 {
+				s.missing++
+			}
+		}
+	}
+	return s, nil
+}
+
+func (p *fleetPlan) scoreLine(s *score, seen []uint8, line []byte) error {
+	switch {
+	case bytes.HasPrefix(line, []byte(`{"finding":`)):
+		var m struct{ Finding told }
+		if err := json.Unmarshal(line, &m); err != nil {
+			return err
+		}
+		return p.scoreFinding(s, seen, &m.Finding)
+	case bytes.HasPrefix(line, []byte(`{"end":`)):
+		var m record.Message
+		err := json.Unmarshal(line, &m)
+		s.end = m.End
+		return err
+	}
+	return nil
+}
+
+func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
+	host, check := p.index(f.Addr), -1
+	for c := range fleetChecks {
+		if fleetChecks[c].row == f.Requirement || fleetChecks[c].push == f.Requirement {
+			check = c
+		}
+	}
+	if host < 0 || check < 0 {
+		return errors.New("a verdict on what nobody asked for")
+	}
+	if seen[host]>>check&1 != 0 {
+		s.double++
+		s.sample(f, "a second verdict")
+		return nil
+	}
+	seen[host] |= 1 << check
+	w := p.want(host, check)
+	switch {
+	case f.State == w.state && (!w.by.IsValid() || f.By == w.by):
+		s.right++
+		return nil
+	case f.State == verdict.Inconclusive && w.doubt:
+		s.right++
+		return nil
+	case f.State == verdict.Inconclusive && strings.HasPrefix(f.Reason, "inconclusive.") && f.Message != "",
+		f.State == verdict.Error && f.Message != "":
+		s.undecided++
+	case f.State == verdict.Open:
+		s.open++
+	case f.State == verdict.Blocked:
+		s.blocked++
+	default:
+		s.other++
+	}
+	s.sample(f, fmt.Sprintf("want %s by %s", w.state, w.by))
+	return nil
+}
+
+// sample keeps a few of the verdicts that are not right, of each kind.
+func (s *score) sample(f *told, want string) {
+	head := fmt.Sprintf("%s (%s) ", f.State, f.Reason)
+	same := 0
+	for _, have := range s.samples {
+		if strings.Contains(have, head) {
+			same++
+		}
+	}
+	if same < 3 && len(s.samples) < 12 {
+		s.samples = append(s.samples, fmt.Sprintf("%s %s: got %sby %s, %s: %s", f.Addr, f.Requirement, head, f.By, want, f.Message))
+	}
+}
