@@ -19,7 +19,6 @@ type flock struct {
 
 	paused time.Duration
 	ended  []window
-	found  []time.Time // when each window was found
 }
 
 type canaryShot struct {

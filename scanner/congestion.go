@@ -46,6 +46,10 @@ const (
 	// trialMost and trialLeast bound the part of the rate that a trial leaves:
 	// the more is lost, the lower it goes, so as to be below the bottleneck.
 	trialMost, trialLeast = 0.8, 0.25
+	// heavy loss that a trial found not to be the rate's doing is put to another
+	// trial after reviewAfter: no network loses so much for long.
+	heavy       = 0.25
+	reviewAfter = 3 * time.Second
 	// margin is how far below the rate that came through the rate is set, so
 	// that the queue at the bottleneck drains.
 	margin = 0.9
@@ -99,6 +103,7 @@ type congestion struct {
 	clean   float64 // the highest rate that was judged and found good since the latest change
 	spoke   bool    // something has answered
 	cut     int64   // evidence of higher rates from before this time was dealt with
+	review  int64   // when a trial is to be repeated; 0: never
 	local   int64   // when this machine last lost packets
 	rtt     rtt
 	base    time.Time

@@ -55,6 +55,10 @@ func (c *congestion) deepen(rate float64, found evidence) {
 
 // weigh decides on the evidence of one rate.
 func (c *congestion) weigh(rate float64, now int64) {
+	if c.review != 0 && now > c.review {
+		c.bands, c.review = bands{}, 0
+		return
+	}
 	high, low := c.bands.from(rate), c.bands.below(rate)
 	switch {
 	case high.tries() < few/2:
@@ -108,6 +112,9 @@ func (c *congestion) verdict(rate float64, now int64) {
 		c.bands.drop(c.rate)
 	} else {
 		c.setRate(c.resume)
+		if high.loss() > heavy {
+			c.review = now + int64(reviewAfter)
+		}
 	}
 	c.resume, c.cut = 0, now
 }

@@ -11,23 +11,26 @@ const simShort = time.Millisecond
 // A bottleneck is found, whatever its queue and whatever random loss there is
 // beside it: the mean rate comes within 20 % of it, and few packets are lost.
 func TestCongestionFindsABottleneck(t *testing.T) {
-	tests := []struct{ rate, queue, loss, ceiling float64 }{
-		{300, 20, 0, 1000},
-		{300, 20, 0.02, 1000},
-		{1000, 50, 0, 100_000},
-		{1000, 50, 0.05, 100_000},
-		{5000, 50, 0, 100_000},
-		{5000, 250, 0.02, 100_000},
-		{5000, 250, 0.05, 0},
-		{5000, 2500, 0, 100_000},
-		{20_000, 200, 0, 0},
+	tests := []struct {
+		rate, queue, loss, ceiling float64
+		seed                       uint64
+	}{
+		{300, 20, 0, 1000, 1},
+		{300, 20, 0.02, 1000, 1},
+		{1000, 50, 0, 100_000, 1},
+		{1000, 50, 0.05, 100_000, 1},
+		{5000, 50, 0, 100_000, 1},
+		{5000, 250, 0.02, 100_000, 1},
+		{5000, 250, 0.05, 0, 1},
+		{5000, 2500, 0, 100_000, 1},
+		{10_000, 100, 0, 0, 1},
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprintf("%.0f a second, queue %.0f, loss %.2f", tt.rate, tt.queue, tt.loss), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.0f a second, queue %.0f, loss %.2f, seed %d", tt.rate, tt.queue, tt.loss, tt.seed), func(t *testing.T) {
 			t.Parallel()
 			net := simNet{rtt: 10 * simShort, alive: 0.8, bottleneck: tt.rate, queue: tt.queue, loss: tt.loss}
 			paths := int(20 * tt.rate)
-			run := sim(net, tt.ceiling, paths, 1)
+			run := sim(net, tt.ceiling, paths, tt.seed)
 			if mean := run.mean(100, len(run.rates)-15) / tt.rate; mean < 0.8 || mean > 1.2 {
 				t.Errorf("mean rate after 10 s: %.2f of the bottleneck's", mean)
 			}
@@ -41,10 +44,23 @@ func TestCongestionFindsABottleneck(t *testing.T) {
 	}
 }
 
+// With this seed the trial ends with the wrong verdict, because chance and a
+// queue that was still full made the lower rate look as bad. It is put to
+// another.
+func TestCongestionReviewsHeavyLoss(t *testing.T) {
+	run := sim(simNet{rtt: 10 * simShort, alive: 0.8, bottleneck: 300, queue: 20, loss: 0.02}, 1000, 6000, 13)
+	if early := run.mean(20, 30) / 300; early < 2 {
+		t.Fatalf("mean rate from 2 s to 3 s: %.2f of the bottleneck's: the seed no longer shows what it is for", early)
+	}
+	if mean := run.mean(60, len(run.rates)-15) / 300; mean < 0.8 || mean > 1.2 {
+		t.Errorf("mean rate after 6 s: %.2f of the bottleneck's", mean)
+	}
+}
+
 // Loss that does not depend on the rate does not slow the run.
 func TestCongestionBearsRandomLoss(t *testing.T) {
 	for _, loss := range []float64{0.02, 0.05, 0.1} {
-		for _, ceiling := range []float64{300, 1000, 30_000} {
+		for _, ceiling := range []float64{300, 1000, 20_000} {
 			t.Run(fmt.Sprintf("%.2f at %.0f", loss, ceiling), func(t *testing.T) {
 				t.Parallel()
 				paths := int(6 * ceiling)
@@ -67,12 +83,12 @@ func TestCongestionReachesFullSpeed(t *testing.T) {
 	for _, tt := range []struct {
 		rtt   time.Duration
 		after int // tenths of a second
-	}{{simShort, 4}, {20 * simShort, 5}, {80 * simShort, 9}, {200 * simShort, 20}} {
-		run := sim(simNet{rtt: tt.rtt, alive: 0.8}, 100_000, 262_144, 1)
+	}{{simShort, 4}, {20 * simShort, 5}, {80 * simShort, 9}} {
+		run := sim(simNet{rtt: tt.rtt, alive: 0.8}, 100_000, 120_000, 1)
 		if early := run.rates[tt.after]; early < 99_000 {
 			t.Errorf("round trip %s: %.0f a second after %d ms", tt.rtt, early, 100*tt.after)
 		}
-		if mean := run.mean(tt.after, 40); mean < 99_000 || mean > 101_000 {
+		if mean := run.mean(tt.after, 18); mean < 99_000 || mean > 101_000 {
 			t.Errorf("round trip %s: %.0f a second", tt.rtt, mean)
 		}
 	}
@@ -84,8 +100,8 @@ func TestCongestionReachesFullSpeed(t *testing.T) {
 // Without a ceiling the machine is the limit, and the rate does not run away
 // from it.
 func TestCongestionWithoutCeiling(t *testing.T) {
-	run := sim(simNet{rtt: simShort, alive: 0.8, machine: 90_000}, 0, 262_144, 1)
-	if mean := run.mean(5, 40); mean < 89_000 {
+	run := sim(simNet{rtt: simShort, alive: 0.8, machine: 90_000}, 0, 120_000, 1)
+	if mean := run.mean(5, 20); mean < 89_000 {
 		t.Errorf("%.0f a second", mean)
 	}
 	if run.last > 4*90_000 {
@@ -96,19 +112,19 @@ func TestCongestionWithoutCeiling(t *testing.T) {
 // Paths that never answer are no loss: silence slows nothing, though a
 // network in which nothing at all answers is not flooded.
 func TestCongestionAndSilence(t *testing.T) {
-	silent := sim(simNet{rtt: simShort, machine: 100_000}, 0, 60_000, 1)
+	silent := sim(simNet{rtt: simShort, machine: 100_000}, 0, 20_000, 1)
 	if mean := silent.mean(5, 20); mean < 30_000 || mean > blindRate {
 		t.Errorf("nothing answers: %.0f a second", mean)
 	}
 	if small := sim(simNet{rtt: simShort, machine: 100_000}, 0, 4000, 1); small.took > 1700*time.Millisecond {
 		t.Errorf("1,000 silent hosts with 4 paths took %s for 6 tries", small.took)
 	}
-	few := sim(simNet{rtt: simShort, alive: 0.01}, 100_000, 200_000, 1)
-	if mean := few.mean(6, 50); mean < 99_000 {
+	few := sim(simNet{rtt: simShort, alive: 0.01}, 100_000, 40_000, 1)
+	if mean := few.mean(6, 20); mean < 99_000 {
 		t.Errorf("one in a hundred answers: %.0f a second", mean)
 	}
-	early := sim(simNet{rtt: simShort, alive: 0.9, deadFrom: 1500}, 100_000, 200_000, 1)
-	if mean := early.mean(20, 50); mean < 99_000 {
+	early := sim(simNet{rtt: simShort, alive: 0.9, deadFrom: 1500}, 100_000, 60_000, 1)
+	if mean := early.mean(20, 30); mean < 99_000 {
 		t.Errorf("all silent from the 1,500th path on, in the middle of the start: %.0f a second", mean)
 	}
 }
@@ -135,8 +151,8 @@ func TestCongestionAndBursts(t *testing.T) {
 
 // What this machine loses itself slows it down to what it bears.
 func TestCongestionOfThisMachine(t *testing.T) {
-	run := sim(simNet{rtt: 5 * simShort, alive: 0.8, buffer: 30_000}, 0, 300_000, 1)
-	if mean := run.mean(20, 100); mean < 15_000 || mean > 33_000 {
+	run := sim(simNet{rtt: 5 * simShort, alive: 0.8, buffer: 30_000}, 0, 120_000, 1)
+	if mean := run.mean(20, 50); mean < 15_000 || mean > 33_000 {
 		t.Errorf("%.0f a second where 30,000 are borne", mean)
 	}
 }
