@@ -219,7 +219,7 @@ func TestCanariesAreSpreadAndReplaced(t *testing.T) {
 	nets := map[netip.Prefix]bool{}
 	for _, s := range c.slots {
 		if s.used {
-			nets[subnet(s.path.Addr)] = true
+			nets[netOf(s.path.Addr)] = true
 		}
 	}
 	if len(nets) != c.used || c.used < 55 {
@@ -252,4 +252,13 @@ func TestCanariesAllocateNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// netOf is the /24 or /64 of an address.
+func netOf(a netip.Addr) netip.Prefix {
+	bits := 24
+	if a.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }

@@ -96,7 +96,7 @@ func (c *caps) take(now time.Time, to netip.Addr) time.Duration {
 	return 0
 }
 
-// slots finds the slot of a host and of its subnet (see subnet).
+// slots finds the slot of a host and of its subnet, /24 or /64.
 func (c *caps) slots(a netip.Addr) (host, net uint32) {
 	b := a.As16()
 	var high, low uint64

@@ -38,31 +38,31 @@ const (
 	epochPackets = 20
 	epochMost    = 2 * time.Second
 	epochs       = 64
-	// step is the additive increase for each epoch, as a share of the rate at
+	// increase is the additive increase for each epoch, as a share of the rate at
 	// which there was congestion.
-	step = 0.01
+	increase = 0.01
 	// faster is the increase for each epoch beyond what came through before.
 	faster = 1.05
 	// trialMost and trialLeast bound the part of the rate that a trial leaves:
 	// the more is lost, the lower it goes, so as to be below the bottleneck.
 	trialMost, trialLeast = 0.8, 0.25
-	// heavy loss that a trial found not to be the rate's doing is put to another
+	// heavyLoss that a trial found not to be the rate's doing is put to another
 	// trial after reviewAfter: no network loses so much for long.
-	heavy       = 0.25
+	heavyLoss   = 0.25
 	reviewAfter = 3 * time.Second
 	// margin is how far below the rate that came through the rate is set, so
 	// that the queue at the bottleneck drains.
 	margin = 0.9
-	// idle is the share of the rate below which an epoch was not limited by the
+	// idleShare is the share of the rate below which an epoch was not limited by the
 	// rate: it is no reason to go faster (RFC 7661).
-	idle = 0.6
-	// worse is the least difference of two shares of loss that matters.
-	worse = 0.02
-	// outage is the share of answers below which an epoch is an outage and no
+	idleShare = 0.6
+	// worseLoss is the least difference of two shares of loss that matters.
+	worseLoss = 0.02
+	// outageShare is the share of answers below which an epoch is an outage and no
 	// congestion: a queue that is full still lets as much through as ever.
-	outage = 0.01
-	// few is the number of tries below which a share of loss is not looked at.
-	few = 40
+	outageShare = 0.01
+	// fewTries is the number of tries below which a share of loss is not looked at.
+	fewTries = 40
 )
 
 // epoch is a stretch of sending and what became of its first tries.
@@ -89,7 +89,7 @@ func (e *epoch) rate() float64 {
 func (e *epoch) share() float64 { return float64(e.greeted) / float64(max(e.firsts, 1)) }
 
 // idled reports whether something else than the rate limited the sending.
-func (e *epoch) idled() bool { return e.rate() < idle*e.target }
+func (e *epoch) idled() bool { return e.rate() < idleShare*e.target }
 
 // congestion finds the rate. It holds no clock, allocates nothing after it was made, and
 // is told of each packet and answer once.
@@ -238,7 +238,7 @@ func (c *congestion) void(since, until time.Time) {
 			e.over = true
 		}
 	}
-	c.setRate(max(c.rate/2, startRate))
+	c.setRate(max(c.rate/2, min(c.rate, startRate)))
 	c.starts, c.resume, c.clean = true, 0, 0
 }
 

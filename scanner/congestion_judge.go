@@ -9,7 +9,7 @@ func (c *congestion) judge(e *epoch, now int64) {
 		return
 	}
 	silent := e.tries - e.answered - e.rejected
-	if e.ripe == 0 && (silent == 0 || e.retried >= min(few, (9*silent+9)/10)) {
+	if e.ripe == 0 && (silent == 0 || e.retried >= min(fewTries, (9*silent+9)/10)) {
 		e.ripe = now
 	}
 	if e.ripe == 0 || now-max(e.ripe, e.end) < int64(c.rtt.bound()) {
@@ -22,7 +22,7 @@ func (c *congestion) judge(e *epoch, now int64) {
 		lost *= float64(silent) / float64(e.retried)
 	}
 	found := evidence{float64(e.answered), lost, float64(e.firsts), float64(e.greeted)}
-	if found.tries() >= few && found.answered < outage*found.tries() {
+	if found.tries() >= fewTries && found.answered < outageShare*found.tries() {
 		return
 	}
 	if c.resume == 0 && e.start < c.cut && rate > c.rate*1.05 {
@@ -43,7 +43,7 @@ func (c *congestion) judge(e *epoch, now int64) {
 // less came through than was known then.
 func (c *congestion) deepen(rate float64, found evidence) {
 	low := c.bands.below(rate)
-	if low.tries() < few || found.tries() < few || !found.worse(low) {
+	if low.tries() < fewTries || found.tries() < fewTries || !found.worse(low) {
 		return
 	}
 	if limit := rate * c.through(found, low); limit < c.limit {
@@ -61,12 +61,12 @@ func (c *congestion) weigh(rate float64, now int64) {
 	}
 	high, low := c.bands.from(rate), c.bands.below(rate)
 	switch {
-	case high.tries() < few/2:
+	case high.tries() < fewTries/2:
 		c.clean = max(c.clean, rate) // silence is no loss
-	case low.tries() >= few && high.worse(low):
+	case low.tries() >= fewTries && high.worse(low):
 		c.limit = rate * c.through(high, low)
 		c.decrease(now, c.limit, margin)
-	case low.tries() >= few || high.loss() < worse:
+	case low.tries() >= fewTries || high.loss() < worseLoss:
 		c.clean = max(c.clean, rate)
 		switch {
 		case c.starts || rate < 0.8*c.rate:
@@ -74,11 +74,11 @@ func (c *congestion) weigh(rate float64, now int64) {
 			c.limit = c.rate
 			c.setRate(c.rate * faster)
 		default:
-			c.setRate(c.rate + step*c.limit)
+			c.setRate(c.rate + increase*c.limit)
 		}
 	case c.rate > 1.3*rate:
 		// evidence of higher rates is under way and can be compared
-	case high.tries() >= few && high.loss() > 1.5*worse:
+	case high.tries() >= fewTries && high.loss() > 1.5*worseLoss:
 		c.resume = c.rate
 		c.clean = 0
 		c.setRate(rate * trialPart(high))
@@ -103,7 +103,7 @@ func (c *congestion) verdict(rate float64, now int64) {
 		c.cut = now
 		return
 	}
-	if low.tries() < 3*few {
+	if low.tries() < 3*fewTries {
 		return
 	}
 	if high.worse(low) {
@@ -112,7 +112,7 @@ func (c *congestion) verdict(rate float64, now int64) {
 		c.bands.drop(c.rate)
 	} else {
 		c.setRate(c.resume)
-		if high.loss() > heavy {
+		if high.loss() > heavyLoss {
 			c.review = now + int64(reviewAfter)
 		}
 	}

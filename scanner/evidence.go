@@ -32,7 +32,7 @@ func (e evidence) worse(than evidence) bool {
 	}
 	p := (e.lost + than.lost + 1) / (n + m + 2)
 	chance := math.Sqrt(p * (1 - p) * (1/n + 1/m))
-	return e.loss()-than.loss() > max(worse, 3*chance)
+	return e.loss()-than.loss() > max(worseLoss, 3*chance)
 }
 
 const (

@@ -71,7 +71,7 @@ func newRejectSim(bucket icmpBucket, rate, loss float64, seed uint64) *rejectSim
 	for i := range paths.N {
 		k := paths.At(i)
 		p := simReject{
-			net:  subnet(netip.AddrFrom4([4]byte{198, 19, byte(k / 3 >> 8), 0})),
+			net:  netOf(netip.AddrFrom4([4]byte{198, 19, byte(k / 3 >> 8), 0})),
 			port: []uint16{135, 445, 2701}[k%3], first: s.now,
 		}
 		switch x := r.Float64(); {
