@@ -166,6 +166,17 @@ func TestCanariesAreNotFooled(t *testing.T) {
 	}
 }
 
+// With two hosts, chance alone brings some silent canaries in a row.
+func TestCanariesOfTwoHostsAndLoss(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 4))
+	f := newFlock(1000, 2)
+	f.alive = func(netip.Addr, time.Time) bool { return r.Float64() >= 0.1 }
+	f.run(at(300_000))
+	if len(f.ended) > 0 {
+		t.Errorf("10 %% loss was taken for %d windows", len(f.ended))
+	}
+}
+
 func TestCanariesOfTwoHosts(t *testing.T) {
 	f := newFlock(1000, 2)
 	f.alive = func(_ netip.Addr, when time.Time) bool { return when.Before(at(2000)) }

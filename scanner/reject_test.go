@@ -276,3 +276,43 @@ func TestRejectLimitsAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestRejectRouterIsJudged(t *testing.T) {
+	tests := []struct {
+		name            string
+		r               rejectRouter
+		limited, steady bool
+	}{
+		{"nothing known", rejectRouter{}, false, false},
+		{"a burst, nothing after it yet", rejectRouter{rejects: 6, early: rejectMix{6, 18}, first: at(0), swept: at(100)}, false, false},
+		{"a burst, then too little to say", rejectRouter{rejects: 6, early: rejectMix{6, 18}, late: rejectMix{0, 60}, first: at(0), swept: at(100)}, false, false},
+		{"a burst, then none", rejectRouter{rejects: 6, early: rejectMix{6, 18}, late: rejectMix{0, 70}, first: at(0), swept: at(100)}, true, false},
+		{"a burst, then as many", rejectRouter{rejects: 26, early: rejectMix{6, 18}, late: rejectMix{20, 60}, first: at(0), swept: at(100)}, false, true},
+		{"as many, but most to later tries", rejectRouter{rejects: 46, recovered: 20, early: rejectMix{6, 18}, late: rejectMix{20, 60}, first: at(0), swept: at(100)}, true, false},
+		{"as many, but more to later tries than loss explains", rejectRouter{rejects: 39, recovered: 13, early: rejectMix{6, 18}, late: rejectMix{20, 60}, first: at(0), swept: at(100)}, false, false},
+		{"all in the burst, then none, for so long that even a limit would have let more through", rejectRouter{rejects: 6, early: rejectMix{6, 18}, late: rejectMix{0, 700}, first: at(0), swept: at(60_000)}, true, false},
+		{"four in a minute", rejectRouter{rejects: 4, early: rejectMix{4, 1000}, first: at(0), swept: at(60_000)}, false, true},
+		{"four in a second", rejectRouter{rejects: 4, early: rejectMix{4, 1000}, first: at(0), swept: at(1000)}, false, false},
+	}
+	for _, tt := range tests {
+		if limited, steady := tt.r.limited(), tt.r.steady(); limited != tt.limited || steady != tt.steady {
+			t.Errorf("%s: limited %v, steady %v", tt.name, limited, steady)
+		}
+	}
+	limited := rejectRouter{rejects: 10, early: rejectMix{6, 18}, late: rejectMix{4, 9000}, lateCount: 4, firstLate: at(1000), lastLate: at(4000)}
+	if got := limited.spacing(); got != 1250*time.Millisecond {
+		t.Errorf("one reject a second: %s", got)
+	}
+	limited.lastLate = at(1003)
+	if got := limited.spacing(); got != rejectFloor {
+		t.Errorf("1,000 rejects a second: %s", got)
+	}
+	limited.lastLate = at(100_000)
+	if got := limited.spacing(); got != rejectCeil {
+		t.Errorf("a reject each 33 s: %s", got)
+	}
+	limited.lateCount = 2
+	if got := limited.spacing(); got != rejectSlow {
+		t.Errorf("not measured: %s", got)
+	}
+}
