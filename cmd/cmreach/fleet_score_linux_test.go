@@ -17,6 +17,7 @@ import (
 // score is what a record of a fleet is worth.
 type score struct {
 	paths, right int
+	named        int // of the right ones: blocked by the one who rejects
 	open         int // called open wrongly
 	blocked      int // called blocked wrongly, or by somebody who did not do it
 	other        int // any other wrong verdict
@@ -115,6 +116,9 @@ func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
 	switch {
 	case f.State == w.state && (!w.by.IsValid() || f.By == w.by):
 		s.right++
+		if w.by.IsValid() {
+			s.named++
+		}
 		return nil
 	case f.State == verdict.Inconclusive && w.doubt:
 		s.right++
