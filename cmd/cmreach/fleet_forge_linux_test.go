@@ -24,8 +24,8 @@ type forger struct {
 	frame  gopacket.SerializeBuffer
 }
 
-// startForger lets a forger loose. The function that it returns ends it, and
-// says how many packets it sent.
+// startForger lets a forger loose. It ends with the test, or with the function
+// that is returned, which says how many packets it sent.
 func (f *fleet) startForger(t testing.TB, copies int) (stop func() int) {
 	t.Helper()
 	g := &forger{copies: copies, v6: f.v6, frame: gopacket.NewSerializeBuffer()}
@@ -50,14 +50,16 @@ func (f *fleet) startForger(t testing.TB, copies int) (stop func() int) {
 	end := make(chan struct{})
 	var worker sync.WaitGroup
 	worker.Go(func() { g.work(t, end) })
-	return func() int {
+	stop = sync.OnceValue(func() int {
 		close(end)
 		worker.Wait()
 		if err := unix.Close(g.fd); err != nil {
 			t.Error(err)
 		}
 		return g.sent
-	}
+	})
+	t.Cleanup(func() { stop() })
+	return stop
 }
 
 // work forges until the end.

@@ -91,6 +91,9 @@ func (f *fleet) settings(far bool) func() error {
 		s["ipv4/icmp_ratemask"], s["ipv4/icmp_ratelimit"] = "0", "0"
 		s["ipv6/icmp/ratelimit"], s["ipv6/icmp/ratemask"] = "0", "255"
 	}
+	if far && f.rationed {
+		s["ipv4/ip_forward"] = "1" // one that does not forward says nothing of what it prohibits
+	}
 	if f.v6 {
 		s["ipv6/conf/all/disable_ipv6"], s["ipv6/conf/default/accept_dad"] = "0", "0"
 	}
@@ -125,6 +128,9 @@ func (f *fleet) link(ctx context.Context) error {
 		ip addr add %[2]s/24 dev %[1]s; ip link set %[1]s up
 		ip neigh add %[3]s lladdr %[4]s nud permanent dev %[1]s
 		`, scannerDevice, far4, near4, nearMAC)
+	if f.rationed && !f.v6 {
+		fleet += prohibitMarked
+	}
 	route := "ip route add " + prefix + " via " + far4
 	if f.v6 {
 		scan += fmt.Sprintf("ip addr add %s/64 dev %s nodad; ip neigh add %s lladdr %s nud permanent dev %s\n", near6, fleetDevice, far6, farMAC, fleetDevice)
@@ -133,6 +139,14 @@ func (f *fleet) link(ctx context.Context) error {
 	}
 	return errors.Join(err, f.scan.shell(ctx, scan), f.far.shell(ctx, fleet+"ip route add local "+prefix+" dev lo"), f.scan.shell(ctx, route))
 }
+
+// prohibitMarked lets the routing prohibit packets with the mark 1, before it
+// takes them for the fleet's own.
+const prohibitMarked = `ip route add prohibit default table 100
+ip rule add pref 10 fwmark 1 lookup 100
+ip rule add pref 20 lookup local
+ip rule del pref 0
+`
 
 // shell runs a script in the namespace.
 func (r *room) shell(ctx context.Context, script string) error {

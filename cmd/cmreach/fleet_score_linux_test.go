@@ -17,8 +17,10 @@ import (
 // score is what a record of a fleet is worth.
 type score struct {
 	paths, right int
+	named        int // of the right ones: blocked by the one who rejects
 	open         int // called open wrongly
 	blocked      int // called blocked wrongly, or by somebody who did not do it
+	unnamed      int // of blocked: paths that are, but the one who says so was not believed or not heard
 	other        int // any other wrong verdict
 	undecided    int // called inconclusive, or this machine's error, where the fleet's answers decide
 	missing      int // no verdict
@@ -31,8 +33,8 @@ type score struct {
 func (s *score) wrong() int { return s.open + s.blocked + s.other + s.double }
 
 func (s *score) String() string {
-	return fmt.Sprintf("%d of %d paths right; wrong: %d open, %d blocked, %d other; %d undecided, %d missing, %d double",
-		s.right, s.paths, s.open, s.blocked, s.other, s.undecided, s.missing, s.double)
+	return fmt.Sprintf("%d of %d paths right; wrong: %d open, %d blocked (%d taken for silence), %d other; %d undecided, %d missing, %d double",
+		s.right, s.paths, s.open, s.blocked, s.unnamed, s.other, s.undecided, s.missing, s.double)
 }
 
 // told is what is read of a verdict. A record has millions of lines, so that
@@ -115,6 +117,9 @@ func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
 	switch {
 	case f.State == w.state && (!w.by.IsValid() || f.By == w.by):
 		s.right++
+		if w.by.IsValid() {
+			s.named++
+		}
 		return nil
 	case f.State == verdict.Inconclusive && w.doubt:
 		s.right++
@@ -126,6 +131,9 @@ func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
 		s.open++
 	case f.State == verdict.Blocked:
 		s.blocked++
+		if w.state == verdict.Blocked {
+			s.unnamed++
+		}
 	default:
 		s.other++
 	}

@@ -101,12 +101,17 @@ func (p *fleetPlan) index(a netip.Addr) int {
 
 // rejecter is the address that signs what is prohibited. With IPv4 it is the
 // host's own; with IPv6 the kernel takes the address of its device, because a
-// route alone does not make the host's address one that it may send from.
+// route alone does not make the host's address one that it may send from. A
+// fleet that rations its errors is to be taken for a router: it signs so, too.
 func (p *fleetPlan) rejecter(host int) netip.Addr {
-	if p.v6 {
+	switch {
+	case p.v6:
 		return netip.MustParseAddr("fd00:198::2")
+	case p.rationed:
+		return netip.MustParseAddr("198.18.0.2")
+	default:
+		return p.addr(host)
 	}
-	return p.addr(host)
 }
 
 // wanted is the right verdict on a path.
@@ -157,7 +162,13 @@ func (p *fleetPlan) ruleset() string {
 	if p.v6 {
 		family, address, icmp = "ip6", "ipv6_addr", "icmpv6 type echo-request"
 	}
+	// The routing rejects in the router's name, a filter of the host in the host's.
+	routed := p.rationed && !p.v6
 	do := [answers]string{answersReset: "goto refuse", answersNothing: "drop", answersProhibited: "goto forbid"}
+	hook, forbid := "input priority 0", "reject with icmpx type admin-prohibited"
+	if routed {
+		hook, forbid = "prerouting priority -150", "meta mark set 1"
+	}
 	var tcp, echo, living []string
 	for h := range p.hosts {
 		if !p.lives(h) {
@@ -177,7 +188,7 @@ func (p *fleetPlan) ruleset() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "table inet fleet {\n chain refuse { reject with tcp reset; }\n chain forbid { reject with icmpx type admin-prohibited; }\n")
+	fmt.Fprintf(&b, "table inet fleet {\n chain refuse { reject with tcp reset; }\n chain forbid { %s; }\n", forbid)
 	elements := func(kind, name, types string, list []string) {
 		fmt.Fprintf(&b, " %s %s {\n type %s\n", kind, name, types)
 		if len(list) > 0 {
@@ -188,7 +199,7 @@ func (p *fleetPlan) ruleset() string {
 	elements("map", "tcp_paths", address+" . inet_service : verdict", tcp)
 	elements("map", "echo_paths", address+" : verdict", echo)
 	elements("set", "living", address, living)
-	b.WriteString(" chain input {\n type filter hook input priority 0; policy accept;\n")
+	fmt.Fprintf(&b, " chain arriving {\n type filter hook %s; policy accept;\n iifname lo accept\n", hook)
 	if p.living > 0 {
 		fmt.Fprintf(&b, " %s daddr %s %s daddr != @living drop\n", family, p.network(), family)
 	}
