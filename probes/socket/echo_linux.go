@@ -245,8 +245,10 @@ func (c *Connect) echoErrors(e *echoSocket) {
 		if !ok {
 			continue
 		}
+		// The kernel matches an error by the identifier alone; the address that it
+		// quotes tells whether the packet was ours.
 		p := e.book.bySeq[m.seq]
-		if p == nil || e.book.quoted(p.to, b) != p {
+		if p == nil || ctl.to != p.to.WithZone("") || e.book.quoted(p.to, b) != p {
 			continue
 		}
 		self := netip.Addr{}

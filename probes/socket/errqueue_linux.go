@@ -11,6 +11,7 @@ import (
 // control is what the control messages of a received message say.
 type control struct {
 	ttl    uint8
+	to     netip.Addr // where the packet went that an error is about
 	hasErr bool
 	err    extendedErr
 }
@@ -29,11 +30,12 @@ type extendedErr struct {
 func readErrQueue(fd int, buf []byte) ([]byte, control, error) {
 	oob := make([]byte, 512)
 	for range 16 {
-		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		n, oobn, _, to, err := unix.Recvmsg(fd, buf, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
 			return nil, control{}, err
 		}
 		if ctl := parseControl(oob[:oobn]); ctl.hasErr {
+			ctl.to = addrPort(to).Addr()
 			return buf[:n], ctl, nil
 		}
 	}

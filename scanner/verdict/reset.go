@@ -68,7 +68,9 @@ func (v *view) origin(o *scanner.Observation) origin {
 	if d.answer == 1 && d.outcome == scanner.Refused {
 		return originHost // no router lies between
 	}
-	if ref, ok := v.reference(); ok && d.outcome == scanner.Refused && d.answer != 0 && d.answer < ref.answer {
+	// A packet to the reference that could pass as few hops must have expired on
+	// the way; that no answer came may be a loss.
+	if ref, ok := v.reference(); ok && d.outcome == scanner.Refused && d.answer != 0 && ref.hops[d.answer].IsValid() {
 		return originMiddlebox
 	}
 	if o.TTL == 0 {
