@@ -166,23 +166,6 @@ func TestSweepSqueezed(t *testing.T) {
 	}
 }
 
-// TestSweepRationed: a router limits its ICMP errors as the kernel's defaults
-// are, so that most of what it prohibits looks like silence. No such path may be
-// called blocked by silence, and no host down: rejections that thin out decide nothing.
-func TestSweepRationed(t *testing.T) {
-	eachEngine(t, func(t *testing.T, prog cmreach, p fleetPlan, s sweep) {
-		p.rationed = true
-		f := startFleet(t, p)
-		sc, cost := f.check(t, prog, s)
-		sc.report(t, cost)
-		// What answers is decided all the same; a fifth is silent or prohibited.
-		sc.decided(t, sc.paths/4)
-		if all := p.hosts * len(fleetChecks) / 20; sc.named == 0 || sc.named > all/2 {
-			t.Errorf("%d of about %d rejections were told: nothing is shown", sc.named, all)
-		}
-	})
-}
-
 // TestSweepRefused: this machine refuses to send what is new from some time on,
 // as it does when its table of connections is full. That is no word on the
 // network. Of the engines only the raw one is told: connect() hides it.
