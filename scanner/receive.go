@@ -103,6 +103,9 @@ func (e *engine) answered(sl *slot, r *Reply) {
 		e.heardWitness(t)
 		return
 	}
+	if t.tries == 0 { // the answer to a try that was taken back
+		t.tries = 1
+	}
 	s := seen{outcome: r.Outcome, from: r.From, ttl: r.TTL, icmp: r.ICMP}
 	if r.Err != "" {
 		t.extra().err = r.Err
