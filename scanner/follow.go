@@ -58,7 +58,7 @@ func (e *engine) revive(t *task) {
 		e.moments.lost += int(was.tries)
 		e.losses += int(was.tries)
 		t.host.net.answered++
-		t.host.net.lost += int(was.tries)
+		t.host.net.lost.sure += int(was.tries)
 		was.tries++
 		was.seen = t.seen
 		e.proceed(was)

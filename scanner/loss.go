@@ -90,70 +90,12 @@ const weight = 32
 
 // missed is how many paths would be falsely silent if so many as answered
 // were in subnets like this one.
-func (n *neighbourhood) missed(s Stats, answered, tries int) float64 {
+func (n *neighbourhood) missed(s Stats, m *moments, answered, tries int) float64 {
 	p := (float64(s.lost()) + 1) / (float64(s.Tries) + 2)
-	return missed(answered, float64(n.lost)+weight*p, float64(n.answered)+weight*(1-p), tries)
+	return missed(answered, float64(n.lost.count(m))+weight*p, float64(n.answered)+weight*(1-p), tries)
 }
 
 // again is what again says of the run, for a subnet whose own paths answered.
-func (n *neighbourhood) again(s Stats, tries, rounds int) bool {
-	return n.answered > 0 && tries < rounds && n.missed(s, s.Answered, tries) > maxDoubt
-}
-
-// moments is what became of the tries of the latest seconds, by the time at
-// which they were sent: losses that come all at once are told from those that
-// are spread. What is older is summed up.
-type moments struct {
-	list     [momentCount]moment
-	at       int64 // the latest
-	answered int   // of older ones
-	lost     int
-	outage   int
-}
-
-type moment struct{ answered, lost int }
-
-const (
-	momentCount = 1 << 8
-	momentSteps = 13 // of the wheel: 52 ms
-	momentTries = 16 // fewer do not make an outage
-)
-
-// dead reports whether most of the tries of this time were lost.
-func (m *moment) dead() bool {
-	return m.answered+m.lost >= momentTries && m.lost > m.answered
-}
-
-// moment returns the account of the tries that were sent at a step of the
-// wheel, or nil when that is long ago.
-func (m *moments) moment(step int64) *moment {
-	i := step / momentSteps
-	for m.at < i {
-		m.at++
-		old := &m.list[m.at%momentCount]
-		m.fold(old)
-		*old = moment{}
-	}
-	if i <= m.at-momentCount {
-		return nil
-	}
-	return &m.list[i%momentCount]
-}
-
-func (m *moments) fold(old *moment) {
-	if old.dead() {
-		m.outage += old.lost
-		return
-	}
-	m.answered += old.answered
-	m.lost += old.lost
-}
-
-// sum adds up what is known: tries that were answered or lost, without outages.
-func (m *moments) sum() (answered, lost, outage int) {
-	all := moments{answered: m.answered, lost: m.lost, outage: m.outage}
-	for i := range m.list {
-		all.fold(&m.list[i])
-	}
-	return all.answered, all.lost, all.outage
+func (n *neighbourhood) again(s Stats, m *moments, tries, rounds int) bool {
+	return n.answered > 0 && tries < rounds && n.missed(s, m, s.Answered, tries) > maxDoubt
 }

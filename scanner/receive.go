@@ -96,6 +96,16 @@ func (e *engine) stalled(lost time.Duration) {
 func (e *engine) answered(sl *slot, r *Reply) {
 	t := sl.task
 	ago := before(e.now, sl.sent)
+	if t.witness {
+		if r.Outcome != LocalError && e.prompt(ago) {
+			e.sight.saw(e.now - ago)
+		}
+		e.heardWitness(t)
+		return
+	}
+	if t.tries == 0 { // the answer to a try that was taken back
+		t.tries = 1
+	}
 	s := seen{outcome: r.Outcome, from: r.From, ttl: r.TTL, icmp: r.ICMP}
 	if r.Err != "" {
 		t.extra().err = r.Err
@@ -151,12 +161,10 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 	t, n := sl.task, sl.task.host.net
 	e.stats.Answered++
 	n.answered++
-	e.alive = max(e.alive, e.now-ago+time.Microsecond) // slots count microseconds
-	if m := e.moments.moment(stepOf(e.now - ago)); m != nil {
-		m.answered++
-	} else {
-		e.moments.answered++
+	if e.prompt(ago) {
+		e.sight.saw(e.now - ago)
 	}
+	e.moments.count(e.moments.reach(stepOf(e.now-ago)), 1, 0)
 	lost := 0
 	for at := sl.next; at != 0; {
 		try := e.slots.at(at - 1)
@@ -170,25 +178,26 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 		e.stats.Retried++
 	}
 	if t.proto != UDP && took > 0 { // a service takes its time
+		e.sight.remember(t)
 		n.rtt.add(took)
 		e.rtt.add(took)
 		t.host.slow = max(t.host.slow, took)
 	}
 }
 
+// prompt reports whether an answer came soon enough to show that both ways were
+// good when its packet left: a peer repeats an answer that was lost after a
+// second.
+func (e *engine) prompt(ago time.Duration) bool {
+	return e.rtt.limit == 0 || ago <= max(2*e.rtt.limit, minDeadline)
+}
+
 // lost counts a try that was sent in vain.
 func (e *engine) lost(n *neighbourhood, sent time.Duration) {
 	e.losses++
-	m := e.moments.moment(stepOf(sent))
-	if m == nil {
-		e.moments.lost++
-		n.lost++
-		return
-	}
-	m.lost++
-	if !m.dead() {
-		n.lost++
-	}
+	i := e.moments.reach(stepOf(sent))
+	e.moments.count(i, 0, 1)
+	n.lost.add(&e.moments, i)
 }
 
 // decode lets the probes of a UDP endpoint say what its answer was.

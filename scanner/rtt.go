@@ -38,11 +38,11 @@ func (r *roundTrip) add(d time.Duration) {
 type neighbourhood struct {
 	subnet   netip.Prefix
 	rtt      roundTrip
-	hosts    int // in flight
-	answered int // paths
-	lost     int // tries of theirs that got no answer
-	silent   int // paths
-	fewest   int // tries of a silent path
+	hosts    int    // in flight
+	answered int    // paths
+	lost     losses // tries of theirs that got no answer
+	silent   int    // paths
+	fewest   int    // tries of a silent path
 	doubt    float64
 	traces   []traced
 	rejects  int           // of packets to its hosts, by filters on the way

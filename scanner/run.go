@@ -67,8 +67,8 @@ type engine struct {
 	moments moments
 	rtt     roundTrip
 	subnets subnets
-	losses  int           // tries that were lost, all of them
-	alive   time.Duration // when the latest packet left that was answered
+	losses  int // tries that were lost, all of them
+	sight   sight
 	trouble time.Duration // when this machine last failed to send or receive; negative: never
 	grace   time.Duration // before this nothing counts as silent: this machine was late itself
 
@@ -108,7 +108,7 @@ type engine struct {
 
 func newEngine(ctx context.Context, cfg Config) *engine {
 	e := &engine{
-		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), trouble: -1, alive: -1, more: true,
+		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), trouble: -1, sight: sight{alive: -1}, more: true,
 		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),

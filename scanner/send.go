@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -12,6 +13,9 @@ const (
 	shortPause = 2 * time.Millisecond // before a full sweeper is offered shots again
 	manyTries  = 250                  // of a task at the most: it counts them in eight bits
 )
+
+// errManyTries ends a run that lost count of its limits.
+var errManyTries = errors.New("scanner: too many packets are under way")
 
 // transmit sends what the pace allows and returns how long to wait for the
 // next packet or deadline.
@@ -127,9 +131,8 @@ func (e *engine) fresh(t *task) {
 	}
 	if key := e.slots.take(t); key != 0 {
 		e.shots = append(e.shots, e.shot(t, key))
-	} else { // full admits no hosts long before
-		t.extra().err = "too many packets are under way"
-		e.finish(t, seen{outcome: LocalError})
+	} else {
+		e.fail(errManyTries)
 	}
 }
 
@@ -164,7 +167,9 @@ func (e *engine) flying(s *Shot) {
 	if t.tries == 0 {
 		t.first = e.now
 	}
-	t.tries++
+	if t.tries++; t.tries > 1 {
+		e.callWitness()
+	}
 	t.last = e.now
 	due := e.now + e.deadline(t.host)
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
@@ -176,7 +181,10 @@ func (e *engine) ask(t *task, at time.Duration) {
 	key := e.slots.take(t)
 	if key == 0 {
 		e.slots.shed(t)
-		key = e.slots.take(t)
+		if key = e.slots.take(t); key == 0 { // full admits no hosts long before
+			e.fail(errManyTries)
+			return
+		}
 	}
 	if at <= e.now {
 		e.enlist(t, key)

@@ -60,7 +60,7 @@ func (e *engine) due(sl *slot, key uint32) {
 
 // weigh brings the account of the losses up to date.
 func (e *engine) weigh() {
-	e.moments.moment(stepOf(e.now))
+	e.moments.reach(stepOf(e.now))
 	answered, lost, outage := e.moments.sum()
 	// Paths whose answered packet left in an outage answered all the same.
 	e.stats.Tries, e.stats.Outage = max(answered+lost, e.stats.Answered), outage
@@ -69,7 +69,12 @@ func (e *engine) weigh() {
 // silent decides what becomes of a task whose latest try got no answer within
 // its time.
 func (e *engine) silent(t *task, sl *slot, key uint32) {
-	if t.trace != nil {
+	if t.witness {
+		e.heardWitness(t)
+		e.callWitness()
+		return
+	}
+	if e.callWitness(); t.trace != nil {
 		if t.tries == 1 && e.losses > 0 {
 			e.ask(t, e.now)
 		} else {
@@ -86,8 +91,19 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 		e.finish(t, seen{outcome: LocalError})
 		return
 	}
-	if !t.late {
-		if at, more := e.oneMore(t); more {
+	if e.sight.blind(e.judged()) { // is it this path that is silent, or everything?
+		if t.local >= maxLocal {
+			t.extra().err = "silent, but so is everything that had answered before: this machine's network may be down"
+			e.finish(t, seen{outcome: LocalError})
+			return
+		}
+		t.local++
+		sl.due = micros(e.now + firstDeadline)
+		e.wheel.add(key, e.now+firstDeadline)
+		return
+	}
+	if void := e.void(t); !t.late || void > 0 {
+		if at, more := e.oneMore(t, void); more {
 			e.ask(t, at)
 			return
 		}
@@ -99,6 +115,9 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 	}
 	e.gaveUp(t)
 }
+
+// judged is the time up to which the answers to packets must have come.
+func (e *engine) judged() time.Duration { return e.now - e.rtt.limit }
 
 // horizon is how long after its first try a path is called silent at the
 // earliest. Where nothing is known of the way, one packet has all the time that
@@ -113,8 +132,7 @@ func (e *engine) horizon(t *task) time.Duration {
 // oneMore reports whether a silent task is asked once more, and when. The first
 // tries follow each other; those after them, where there were losses, are
 // spread in time.
-func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
-	void := e.void(t)
+func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	most := min(e.cfg.Rounds+min(void, e.cfg.Rounds), manyTries)
 	tries := int(t.tries)
 	n := t.host.net
@@ -123,25 +141,21 @@ func (e *engine) oneMore(t *task) (at time.Duration, more bool) {
 		return 0, false
 	case tries < minTries:
 		return e.now, true
-	case again(e.stats, tries-void, most), n.again(e.stats, tries-void, most):
+	case again(e.stats, tries-void, most), n.again(e.stats, &e.moments, tries-void, most):
 	case e.losses > 0 && t.last-t.first < spread:
 	case n.thin(e.now):
-	case e.stats.Answered > 0 && e.alive < t.first && !t.sought:
-		// Nothing that was sent since has been answered: is it this path that
-		// is silent, or everything?
-		t.sought = true
 	default:
 		return 0, false
 	}
 	if n.thin(e.now) {
 		return max(e.now, t.last+rejectGap), true
 	}
-	if e.losses == 0 && void == 0 && !t.sought {
+	if e.losses == 0 && void == 0 {
 		return e.now, true
 	}
 	at = t.first + spread
 	if at <= e.now {
-		at = e.now + time.Duration(tries-minTries)*slower
+		at = e.now + time.Duration(min(tries-minTries, minTries))*slower
 	}
 	return at, true
 }
@@ -152,17 +166,18 @@ func (n *neighbourhood) thin(now time.Duration) bool {
 	return n.rejects > 0 && n.rejects <= rejectBurst+int((now-n.since)/time.Second)
 }
 
-// void counts the tries of a task that tell nothing, because most packets that
-// were sent at their time were lost.
+// void counts the tries of a task that tell nothing, because all or most packets
+// that were sent at their time were lost.
 func (e *engine) void(t *task) int {
-	if e.stats.Outage == 0 {
+	if e.stats.Outage == 0 && e.sight.darks == 0 {
 		return 0
 	}
 	n := 0
 	for at := t.slot; at != 0; {
 		sl := e.slots.at(at - 1)
 		if sl.state == slotSent {
-			if m := e.moments.moment(stepOf(e.now - before(e.now, sl.sent))); m != nil && m.dead() {
+			sent := e.now - before(e.now, sl.sent)
+			if e.sight.inDark(sent, e.judged()) || e.moments.dead(stepOf(sent)/momentSteps) {
 				n++
 			}
 		}
@@ -205,7 +220,7 @@ func (e *engine) depart(n *neighbourhood) {
 	}
 	doubt := 0.0
 	if n.silent > 0 {
-		doubt = min(n.missed(e.stats, n.answered, n.fewest), float64(n.silent))
+		doubt = min(n.missed(e.stats, &e.moments, n.answered, n.fewest), float64(n.silent))
 	}
 	e.stats.Local += doubt - n.doubt
 	n.doubt = doubt

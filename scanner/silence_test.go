@@ -164,7 +164,7 @@ func TestTriesInAnOutageDoNotCount(t *testing.T) {
 		if got := e.void(task); got != void {
 			t.Errorf("%d lost at the time of each try: %d of %d are void", lost, got, task.tries)
 		}
-		if _, more := e.oneMore(task); more != (void > 0) {
+		if _, more := e.oneMore(task, void); more != (void > 0) {
 			t.Errorf("%d lost at the time of each try: asked again %v", lost, more)
 		}
 	}
@@ -173,12 +173,34 @@ func TestTriesInAnOutageDoNotCount(t *testing.T) {
 // The link goes down near the end of the sweep and comes back after three tries:
 // nothing shows that it was the link but that nothing else answers.
 func TestOutageAtTheEnd(t *testing.T) {
-	f := newFakeNet(outages(lossy(2, 0), 300*time.Millisecond, 1200*time.Millisecond))
+	for _, end := range []time.Duration{900, 1200, 2000, 4000} {
+		f := newFakeNet(outages(lossy(2, 0), 300*time.Millisecond, end*time.Millisecond))
+		cfg := f.config()
+		cfg.Rate, cfg.Traces = 5000, -1
+		hosts, _, _ := collect(t, cfg, fleet(500, rowICMP, rowSMB, rowEPM, rowRemote))
+		if wrong, silent := falseSilences(hosts, 2); wrong > 0 || silent < 150 {
+			t.Errorf("until %d ms: %d of %d silences are false", end, wrong, silent)
+		}
+	}
+}
+
+// A link that goes down and stays so is no silence of the paths.
+func TestLinkThatStaysDown(t *testing.T) {
+	f := newFakeNet(outages(lossy(2, 0), 300*time.Millisecond, time.Hour))
 	cfg := f.config()
 	cfg.Rate, cfg.Traces = 5000, -1
-	hosts, _, _ := collect(t, cfg, fleet(500, rowICMP, rowSMB, rowEPM, rowRemote))
-	if wrong, silent := falseSilences(hosts, 2); wrong > 0 || silent < 150 {
-		t.Errorf("%d of %d silences are false", wrong, silent)
+	hosts, _, took := collect(t, cfg, fleet(500, rowICMP, rowSMB, rowEPM, rowRemote))
+	wrong, _ := falseSilences(hosts, 2)
+	failed := 0
+	for _, h := range hosts {
+		for _, o := range h.Observations {
+			if o.Outcome == LocalError {
+				failed++
+			}
+		}
+	}
+	if wrong > 0 || failed < 400 || took > 15*time.Second {
+		t.Errorf("%d silences are false, %d are called this machine's fault, %s", wrong, failed, took)
 	}
 }
 

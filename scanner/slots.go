@@ -39,6 +39,7 @@ type slot struct {
 type slots struct {
 	chunks [][]slot
 	made   uint32 // slots that were ever used
+	free   int    // how many of those are free
 	first  uint32 // of those that are free, oldest first; place and 1
 	last   uint32
 	used   int
@@ -70,30 +71,32 @@ const variety = 64
 // take gives a task a slot for its next try and returns the key. It returns 0
 // when all are taken. A free slot is used again as late as possible.
 func (s *slots) take(t *task) uint32 {
-	for range variety {
-		place, ok := s.unused()
-		if !ok {
-			return 0
-		}
-		s.used++
-		sl := s.at(place)
-		if s.resembles(t, place) {
-			s.free(place + 1)
-			continue
-		}
-		uses := sl.uses%(slotUses-1) + 1
-		*sl = slot{task: t, next: t.slot, uses: uses, state: slotQueued}
-		t.slot = place + 1
-		return uint32(uses)<<slotBits | place
+	place, ok := s.unused()
+	if !ok {
+		return 0
 	}
-	return 0
+	for tried := 0; s.resembles(t, place) && tried < variety; tried++ {
+		other, ok := s.unused()
+		if !ok {
+			break
+		}
+		s.release(place)
+		place = other
+	}
+	s.used++
+	sl := s.at(place)
+	uses := sl.uses%(slotUses-1) + 1
+	*sl = slot{task: t, next: t.slot, uses: uses, state: slotQueued}
+	t.slot = place + 1
+	return uint32(uses)<<slotBits | place
 }
 
 // unused returns the place of a slot that is free.
 func (s *slots) unused() (uint32, bool) {
 	switch {
 	case s.made < uint32(len(s.chunks))<<chunkBits: //nolint:gosec // at most 2^10 chunks
-	case s.first != 0:
+	case s.first != 0 && (s.free >= variety || s.made == slotMask):
+		s.free--
 		place := s.first - 1
 		if s.first = s.at(place).next; s.first == 0 {
 			s.last = 0
@@ -111,11 +114,12 @@ func (s *slots) unused() (uint32, bool) {
 // resembles reports whether an earlier try of the task has a key with the same
 // low bits.
 func (s *slots) resembles(t *task, place uint32) bool {
-	n := 0
-	for at := t.slot; at != 0; at = s.at(at - 1).next {
-		if n++; (at-1)%variety == place%variety && n < variety/2 { // of very many tries, the latest count
+	at := t.slot
+	for n := 0; at != 0 && n < variety/2; n++ { // of very many tries, the latest count
+		if (at-1)%variety == place%variety {
 			return true
 		}
+		at = s.at(at - 1).next
 	}
 	return false
 }
@@ -123,7 +127,7 @@ func (s *slots) resembles(t *task, place uint32) bool {
 // drop frees all slots of a task.
 func (s *slots) drop(t *task) {
 	for t.slot != 0 {
-		t.slot = s.free(t.slot)
+		t.slot = s.drop1(t.slot)
 	}
 }
 
@@ -136,7 +140,7 @@ func (s *slots) shed(t *task) {
 	for sl.next != 0 {
 		older := s.at(sl.next - 1)
 		if older.next == 0 {
-			s.free(sl.next)
+			s.drop1(sl.next)
 			sl.next = 0
 			return
 		}
@@ -144,19 +148,27 @@ func (s *slots) shed(t *task) {
 	}
 }
 
-// free frees one slot and returns the one that it led to.
-func (s *slots) free(at uint32) uint32 {
+// drop1 frees one slot and returns the one that it led to.
+func (s *slots) drop1(at uint32) uint32 {
 	sl := s.at(at - 1)
 	next := sl.next
 	sl.task, sl.next, sl.state = nil, 0, slotFree
+	s.release(at - 1)
+	s.used--
+	return next
+}
+
+// release puts a slot behind the others that are free.
+func (s *slots) release(place uint32) {
+	at := place + 1
+	s.free++
+	s.at(place).next = 0
 	if s.last != 0 {
 		s.at(s.last - 1).next = at
 	} else {
 		s.first = at
 	}
 	s.last = at
-	s.used--
-	return next
 }
 
 // micros is a time of the run as slots keep it.
