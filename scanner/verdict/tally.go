@@ -172,9 +172,9 @@ func NewTally(fail StateSet) *Tally {
 // come from elsewhere, such as an old record.
 func Satisfy(findings []Finding) { satisfy(findings) }
 
-// AddHost counts the findings of one host. A member of an any-of group that
+// AddHost counts the findings of one host, and returns the host's class. A member of an any-of group that
 // has an open member is satisfied, whether or not the finding says so itself.
-func (t *Tally) AddHost(findings []Finding) {
+func (t *Tally) AddHost(findings []Finding) Class {
 	if grouped(findings) {
 		findings = slices.Clone(findings)
 		satisfy(findings)
@@ -199,6 +199,7 @@ func (t *Tally) AddHost(findings []Finding) {
 		}
 		which[known(f.State)]++
 	}
+	return class
 }
 
 // grouped reports whether a finding may be satisfied by another one without
