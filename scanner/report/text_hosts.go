@@ -3,6 +3,7 @@ package report
 import (
 	"cmreach/scanner"
 	"cmreach/scanner/verdict"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func (v *look) add(h *Host, c verdict.Class) {
 		if row := &v.rows[at]; f.State == verdict.Open && (row.proof == scanner.AssuranceNone || f.Assurance < row.proof) {
 			row.proof = f.Assurance
 		}
-		v.shape = append(v.shape, byte(at), byte(at>>8), byte(at>>16), byte(f.State), 0)
+		v.shape = append(binary.LittleEndian.AppendUint32(v.shape, uint32(at)), byte(f.State), 0) //nolint:gosec // there are few rows
 		if f.Required && f.SatisfiedBy == "" {
 			v.shape[len(v.shape)-1] = 1
 		}
