@@ -49,6 +49,26 @@ func plain(p []byte) bool {
 	return true
 }
 
+// Bare reports whether a text stands in JSON as it is, between its quotes: it
+// has no quote, no backslash and no control character.
+func Bare(p []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for len(p) >= 8 {
+		v := binary.LittleEndian.Uint64(p)
+		quote, slash := v^ones*'"', v^ones*'\\'
+		if ((v-ones*' ')&^v|(quote-ones)&^quote|(slash-ones)&^slash)&tops != 0 {
+			return false
+		}
+		p = p[8:]
+	}
+	for _, c := range p {
+		if c < ' ' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // escape appends s rune by rune.
 func escape(b []byte, s string) []byte {
 	for i := 0; i < len(s); {

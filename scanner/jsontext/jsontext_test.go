@@ -52,6 +52,9 @@ func TestEachByteAtEachPlace(t *testing.T) {
 			if got, want := string(jsontext.String(nil, s)), reference(t, s); got != want {
 				t.Fatalf("byte %d at %d: %s, want %s", c, at, got, want)
 			}
+			if got, want := jsontext.Bare([]byte(s)), c >= ' ' && c != '"' && c != '\\'; got != want {
+				t.Fatalf("byte %d at %d: bare %v", c, at, got)
+			}
 		}
 	}
 }
