@@ -252,6 +252,11 @@ func judge(h record.Header, host scanner.Host) []verdict.Finding {
 	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
 }
 
+// judgeBriefly is judge for reports that do not list the hosts.
+func judgeBriefly(h record.Header, host scanner.Host) []verdict.Finding {
+	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage, Brief: true})
+}
+
 func (c *checkRun) header(engine string, notes []string) record.Header {
 	name, err := os.Hostname()
 	if err != nil {
@@ -289,9 +294,7 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
-func (c *checkRun) recorded() bool {
-	return c.verbose || slices.ContainsFunc(c.outs, func(o output) bool { return o.format != "text" })
-}
+func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
 
 // openRecord opens the file that the run is recorded in: an output if one is
 // asked for that can be read again, else a temporary file; and further outputs
