@@ -115,6 +115,7 @@ type checkRun struct {
 	bare   int             // hosts that are an address
 	broken error
 	run    *report.Run // the account
+	judger verdict.Judger
 }
 
 // do runs the check and returns the run as it was recorded.
@@ -205,7 +206,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 		return err
 	}
 	h := report.Host{Host: *ev.Host}
-	h.Findings = verdict.Judge(h.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
+	h.Findings = c.judger.Judge(ev.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
 	c.run.Add(&h)
 	c.capture.judged(h.Addr, h.Findings)
 	c.count(ev.Host)
