@@ -109,10 +109,15 @@ func (f *fast) pathOf(c *cursor) bool {
 	f.path = Path{Host: host, Addr: addr, Requirement: f.word(row)}
 	if c.skip(`,"boundary":`) {
 		b, ok := c.text()
+		if !ok {
+			return false
+		}
 		f.path.Boundary = f.word(b)
-		return ok
 	}
-	return true
+	if c.skip(`,"tags":[`) {
+		f.path.Tags = c.details()
+	}
+	return !c.bad
 }
 
 func (f *fast) observation(c *cursor) bool {
