@@ -4,7 +4,6 @@ import (
 	"cmreach/probes"
 	"cmreach/profiles"
 	"cmreach/scanner"
-	"cmreach/scanner/cause"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
@@ -54,7 +53,7 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(*verbose, *quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, verbose: *verbose, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
 	}
 	if *audit {
@@ -90,14 +89,16 @@ type settings struct {
 	pace
 }
 
-// checkRun is one run of a check: from the plan to the record, and from the
-// record to what is reported.
+// checkRun is one run of a check: from the plan to the record, and to the
+// account of what is reported. Reports that list every host read the record;
+// where none is asked for, nor the record itself, there is none.
 type checkRun struct {
 	*program
 	settings
 	plan     *profiles.Plan
 	set      verdict.StateSet
 	outs     []output
+	verbose  bool // the text lists every host
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
@@ -105,7 +106,7 @@ type checkRun struct {
 	capture  *capture // nil: not asked for
 	log      *zap.Logger
 
-	spool  *os.File   // the record
+	spool  *os.File   // the record; nil: nobody needs one
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
@@ -113,6 +114,8 @@ type checkRun struct {
 	names  map[string]bool // of hosts that may have several addresses
 	bare   int             // hosts that are an address
 	broken error
+	run    *report.Run // the account
+	judger verdict.Judger
 }
 
 // do runs the check and returns the run as it was recorded.
@@ -132,76 +135,92 @@ func (c *checkRun) do() (*report.Run, error) {
 	for _, n := range engine.notes {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
-	w := record.NewWriter(c.sink())
-	if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
-		return nil, fmt.Errorf("write the record: %w", err)
-	}
-	if err := c.runInto(w, c.config(engine)); err != nil {
-		return nil, err
-	}
-	c.progress.clear()
-	return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
+	err = c.account(engine)
+	return c.run, err
 }
 
-// runInto does the check and writes its stream.
-func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
-	tally := verdict.NewTally(c.set)
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer c.audit.wait()
-	defer cancel()
-	var failed error
-	causes := cause.Group(func(yield func(verdict.Finding) bool) {
-		for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.plan.Targets())) {
-			findings, err := c.event(w, tally, ev)
-			if err != nil {
-				failed = err
-				return
-			}
-			for _, f := range findings {
-				if !yield(f) {
-					return
-				}
-			}
-		}
-	})
-	if failed != nil {
-		return failed
+// account does the check, writes its stream and sums it up.
+func (c *checkRun) account(engine *engine) error {
+	header, err := record.HeaderAsRead(c.header(engine.name, slices.Concat(engine.notes, c.notes)))
+	if err != nil {
+		return fmt.Errorf("write the record: %w", err)
 	}
-	for _, cs := range causes {
+	var source report.Source
+	w := record.NewWriter(io.Discard)
+	if c.spool != nil {
+		source, w = c.source, record.NewWriter(c.sink())
+	}
+	c.run = report.New(header, source, report.Options{Judge: judge, Fail: c.set})
+	if err := w.WriteHeader(header); err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	if err := c.follow(w, c.config(engine)); err != nil {
+		return err
+	}
+	c.progress.clear()
+	end, err := record.EndAsRead(c.end())
+	if err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	c.run.Close(end, nil)
+	for _, cs := range c.run.Causes {
 		if err := record.WriteCause(w, cs); err != nil {
 			return fmt.Errorf("write the record: %w", err)
 		}
 	}
-	return c.end(w, tally)
+	if err := w.WriteEnd(end); err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	return nil
 }
 
-// event records one event of the run and returns the findings that it brings.
-func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Event) ([]verdict.Finding, error) {
+// follow takes the events of the run as they come.
+func (c *checkRun) follow(w *record.Writer, cfg scanner.Config) error {
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer c.audit.wait()
+	defer cancel()
+	for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.plan.Targets())) {
+		if err := c.event(w, ev); err != nil {
+			return fmt.Errorf("write the record: %w", err)
+		}
+	}
+	return nil
+}
+
+// event records one event of the run, and takes it into the account. With the
+// progress, which comes four times a second, goes to the file what was gathered
+// since, so that a run that is killed has lost no more.
+func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	switch {
 	case ev.Err != nil:
 		c.broken = ev.Err
-		return nil, nil
+		return nil
 	case ev.Progress != nil:
 		c.last = *ev.Progress
 		c.progress.show(c.last, c.targets())
-		return nil, nil
+		return w.Flush()
 	}
 	c.audit.add(c.ctx, ev.Host)
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
-	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
-	tally.AddHost(findings)
-	c.capture.judged(ev.Host.Addr, findings)
-	c.count(ev.Host)
-	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
-		return nil, fmt.Errorf("write the record: %w", err)
+	if err := record.AsRead(ev.Host); err != nil {
+		return err
 	}
-	return findings, nil
+	h := report.Host{Host: *ev.Host}
+	h.Findings = c.judger.Judge(ev.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
+	c.run.Add(&h)
+	c.capture.judged(h.Addr, h.Findings)
+	c.count(ev.Host)
+	if c.spool == nil {
+		return nil
+	}
+	return record.WriteHost(w, h.Host, h.Findings)
 }
 
 // count counts a host that is recorded: its address, and its name once.
 func (c *checkRun) count(h *scanner.Host) {
 	c.hosts++
-	if h.Addr.IsValid() && h.Name == h.Addr.String() {
+	var text [64]byte
+	if h.Addr.IsValid() && h.Name == string(h.Addr.AppendTo(text[:0])) {
 		c.bare++
 		return
 	}
@@ -214,11 +233,11 @@ func (c *checkRun) count(h *scanner.Host) {
 // targets is how many of the planned hosts are recorded, with one address at least.
 func (c *checkRun) targets() int { return len(c.names) + c.bare }
 
-// end closes the record.
-func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
+// end says how the run ended.
+func (c *checkRun) end() record.End {
 	end := record.End{
 		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(),
-		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: tally.Exit(),
+		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: c.run.Tally.Exit(),
 	}
 	switch {
 	case end.Interrupted:
@@ -226,15 +245,17 @@ func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
 	case c.broken != nil:
 		end.Err, end.Exit = c.broken.Error(), verdict.ExitError
 	}
-	if err := w.WriteEnd(end); err != nil {
-		return fmt.Errorf("write the record: %w", err)
-	}
-	return nil
+	return end
 }
 
 // judge is the opinion on a recorded host.
 func judge(h record.Header, host scanner.Host) []verdict.Finding {
 	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
+}
+
+// judgeBriefly is judge for reports that do not list the hosts.
+func judgeBriefly(h record.Header, host scanner.Host) []verdict.Finding {
+	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage, Brief: true})
 }
 
 func (c *checkRun) header(engine string, notes []string) record.Header {
@@ -272,6 +293,10 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 	return all
 }
 
+// recorded reports whether something that is asked for needs the record. The
+// short text does not.
+func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
+
 // openRecord opens the file that the run is recorded in: an output if one is
 // asked for that can be read again, else a temporary file; and further outputs
 // for the record.
@@ -290,7 +315,7 @@ func (c *checkRun) openRecord() error {
 			c.copies = append(c.copies, f)
 		}
 	}
-	if c.spool != nil {
+	if c.spool != nil || !c.recorded() {
 		return nil
 	}
 	f, err := os.CreateTemp("", "cmreach-*.jsonl")
