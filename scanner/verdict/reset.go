@@ -87,8 +87,10 @@ func (v *view) origin(o *scanner.Observation) origin {
 	}
 	// A packet to the reference that could pass as few hops must have expired on
 	// the way; that no answer came may be a loss.
-	if ref, ok := v.reference(); ok && d.outcome == scanner.Refused && d.answer != 0 && ref.hops[d.answer].IsValid() {
-		return originMiddlebox
+	if ref, ok := v.reference(); ok && d.outcome == scanner.Refused && d.answer != 0 {
+		if _, expired := ref.at(d.answer); expired {
+			return originMiddlebox
+		}
 	}
 	if o.TTL == 0 {
 		if v.adjacent() {
