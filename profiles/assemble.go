@@ -62,6 +62,7 @@ func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
 		}
 		t.list = append(t.list, it)
 	}
+	t.index = newIndex(t.list)
 	return t, nil
 }
 
