@@ -29,11 +29,11 @@ func newIndex(list []item) *index {
 	for i, it := range list {
 		ix.starts[i] = n
 		if it.key != "" {
-			ix.byName = append(ix.byName, int32(i)) //nolint:gosec // G115: at most targetEntries of each source, and their ranges
+			ix.byName = append(ix.byName, int32(i))
 			n++
 			continue
 		}
-		ix.byAddr = append(ix.byAddr, int32(i)) //nolint:gosec // G115: as above
+		ix.byAddr = append(ix.byAddr, int32(i))
 		n += sizeOf([]interval{{from: it.from, to: it.to}})
 	}
 	slices.SortFunc(ix.byName, func(a, b int32) int { return strings.Compare(list[a].key, list[b].key) })
@@ -125,7 +125,7 @@ func (p *Plan) Number(name string) (uint64, bool) {
 	}
 	h := it.host()
 	if i := slices.IndexFunc(p.servers, func(s server) bool { return s.host.key == h.key }); i >= 0 {
-		return uint64(i), true //nolint:gosec // G115: an index
+		return uint64(i), true
 	}
 	n, found := p.targets.number(h)
 	if !found || len(p.clientRows) == 0 {
@@ -140,7 +140,20 @@ func (p *Plan) Number(name string) (uint64, bool) {
 // together they are the plan, and their sizes differ by one at most.
 func (p *Plan) Take(key uint64, shard, of int) {
 	p.order = &scanner.Order{Key: key, N: p.All()}
-	p.shard, p.of = uint64(max(shard, 1))-1, uint64(max(of, 1)) //nolint:gosec // G115: not negative
+	p.shard, p.of = uint64(max(shard, 1))-1, uint64(max(of, 1))
+}
+
+// Key is the key of the order, if the targets were put into one.
+func (p *Plan) Key() (key uint64, ok bool) {
+	if p.order == nil {
+		return 0, false
+	}
+	return p.order.Key, true
+}
+
+// Shard is the part that was taken, from 1, and of how many; 1 of 1 is the whole plan.
+func (p *Plan) Shard() (shard, of int) {
+	return int(p.shard) + 1, int(max(p.of, 1)) //nolint:gosec // G115: what Take was given
 }
 
 // Places walks the numbers of the targets that were taken, in their order.

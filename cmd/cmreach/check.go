@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -22,21 +21,14 @@ import (
 )
 
 func (p *program) check(args []string) (int, error) {
-	var s selection
-	fs := p.flagSet("check", "[FLAGS] [TARGET…]")
-	s.register(fs)
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
-	audit := fs.Bool("audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
-	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
-	pcap := fs.String("pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
-	pcapAll := fs.Bool("pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
-	if err := parse(fs, args); err != nil {
+	f, err := p.readCheck(args)
+	if err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
+	defer f.continues.close()
+	s := &f.selection
+	outs, outErr := readOutputs(f.outputs)
+	set, failErr := failOn(f.fail)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
 		if err = writable(outs); err == nil { // else nothing is to be sent
@@ -47,22 +39,26 @@ func (p *program) check(args []string) (int, error) {
 	if outErr != nil || failErr != nil {
 		complete = nil
 	}
-	plan, limits, err := p.build(&s, fs.Args(), complete)
+	plan, limits, err := p.build(s, f.set.Args(), complete)
+	if err == nil && f.continues != nil {
+		err = f.continues.fits(plan, f)
+	}
 	if err := errors.Join(outErr, failErr, err); err != nil {
 		return 0, usage(err)
 	}
-	log := p.logger(*verbose, *quiet)
+	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
 		program: p, plan: plan, set: set, outs: outs, resolver: dns, notes: notes, log: log,
-		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
+		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
+		prior: f.continues, args: f.kept(),
 	}
-	if *audit {
+	if f.audit {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
 	}
 	defer c.forget()
-	if *pcap != "" {
-		if c.capture, err = newCapture(*pcap, *pcapAll); err != nil {
+	if f.pcap != "" {
+		if c.capture, err = newCapture(f.pcap, f.pcapAll); err != nil {
 			return 0, usage(err)
 		}
 	}
@@ -74,13 +70,14 @@ func (p *program) check(args []string) (int, error) {
 		return 0, err
 	}
 	for _, o := range outs {
-		if o.format == "jsonl" {
-			continue // written as it came
+		if c.streamed(o) {
+			continue
 		}
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, p.look(f.verbose)); err != nil {
 			return 0, err
 		}
 	}
+	c.whatNext(run, f)
 	return run.Exit(), nil
 }
 
@@ -103,15 +100,19 @@ type checkRun struct {
 	audit    *nameAudit // nil: not asked for
 	progress *progress
 	capture  *capture // nil: not asked for
+	prior    *prior   // the record that is gone on with; nil: a new run
+	args     []string // for the header
 	log      *zap.Logger
 
 	spool  *os.File   // the record
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
-	hosts  int             // addresses
-	names  map[string]bool // of hosts that may have several addresses
-	bare   int             // hosts that are an address
+	noted  time.Time  // when the record last got the progress
+	hosts  int        // addresses
+	seen   places     // targets of which an address is recorded
+	done   int        // how many that are
+	names  *addresses // the resolver
 	broken error
 }
 
@@ -119,6 +120,9 @@ type checkRun struct {
 func (c *checkRun) do() (*report.Run, error) {
 	if err := c.openRecord(); err != nil {
 		return nil, usage(err)
+	}
+	if c.prior != nil && c.prior.complete() {
+		return c.load()
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
@@ -133,25 +137,36 @@ func (c *checkRun) do() (*report.Run, error) {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
 	w := record.NewWriter(c.sink())
-	if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
-		return nil, fmt.Errorf("write the record: %w", err)
+	if c.prior == nil {
+		if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
+			return nil, fmt.Errorf("write the record: %w", err)
+		}
 	}
 	if err := c.runInto(w, c.config(engine)); err != nil {
 		return nil, err
 	}
 	c.progress.clear()
+	return c.load()
+}
+
+// load reads the record.
+func (c *checkRun) load() (*report.Run, error) {
 	return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
 }
 
 // runInto does the check and writes its stream.
 func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
 	tally := verdict.NewTally(c.set)
+	c.noted = time.Now()
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer c.audit.wait()
 	defer cancel()
 	var failed error
 	causes := cause.Group(func(yield func(verdict.Finding) bool) {
-		for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.plan.Targets())) {
+		if failed = c.replay(tally, yield); failed != nil {
+			return
+		}
+		for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.remaining(cfg.Probes))) {
 			findings, err := c.event(w, tally, ev)
 			if err != nil {
 				failed = err
@@ -166,6 +181,11 @@ func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
 	})
 	if failed != nil {
 		return failed
+	}
+	if c.ctx.Err() != nil || c.broken != nil { // whoever goes on needs the counts when the end is cut off
+		if err := c.note(w, time.Now()); err != nil {
+			return err
+		}
 	}
 	for _, cs := range causes {
 		if err := record.WriteCause(w, cs); err != nil {
@@ -184,8 +204,14 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 	case ev.Progress != nil:
 		c.last = *ev.Progress
 		c.progress.show(c.last, c.targets())
+		if now := time.Now(); now.Sub(c.noted) >= notice {
+			return nil, c.note(w, now)
+		}
 		return nil, nil
+	case !ev.Host.Addr.IsValid() && c.prior.has(ev.Host.Name):
+		return nil, nil // its name had more addresses when the record was begun
 	}
+	ev.Host.Addresses = c.names.of(ev.Host)
 	c.audit.add(c.ctx, ev.Host)
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
@@ -198,28 +224,26 @@ func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Even
 	return findings, nil
 }
 
-// count counts a host that is recorded: its address, and its name once.
+// count counts a host that is recorded, and its target once.
 func (c *checkRun) count(h *scanner.Host) {
 	c.hosts++
-	if h.Addr.IsValid() && h.Name == h.Addr.String() {
-		c.bare++
-		return
+	if c.seen == nil {
+		c.seen = newPlaces(c.plan.All())
 	}
-	if c.names == nil {
-		c.names = map[string]bool{}
+	if i, ok := c.plan.Number(h.Name); ok && c.seen.set(i) {
+		c.done++
 	}
-	c.names[h.Name] = true
 }
 
 // targets is how many of the planned hosts are recorded, with one address at least.
-func (c *checkRun) targets() int { return len(c.names) + c.bare }
+func (c *checkRun) targets() int { return c.done }
 
 // end closes the record.
 func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
 	end := record.End{
-		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(),
-		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: tally.Exit(),
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: tally.Exit(),
 	}
+	end.Packets, end.Loss, end.Doubt = c.totals()
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -242,7 +266,13 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 	if err != nil {
 		name = "unknown"
 	}
+	key, _ := c.plan.Key()
+	part := shardOf(c.plan)
+	if part != nil {
+		notes = append(notes, shardNote(part))
+	}
 	return record.Header{
+		Plan: c.plan.Digest(), Order: fmt.Sprintf("%016x", key), Args: c.args, Shard: part,
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
@@ -251,9 +281,10 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 }
 
 func (c *checkRun) config(engine *engine) scanner.Config {
+	c.names = &addresses{Resolver: spared{c.resolver, c.plan.Excluded}, recorded: c.prior.names(), many: map[string]*several{}}
 	return scanner.Config{
 		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
-		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
+		Resolver: c.names, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}
 }
@@ -270,68 +301,6 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 		}
 	}
 	return all
-}
-
-// openRecord opens the file that the run is recorded in: an output if one is
-// asked for that can be read again, else a temporary file; and further outputs
-// for the record.
-func (c *checkRun) openRecord() error {
-	for _, o := range c.outs {
-		if o.format != "jsonl" || o.file == "" {
-			continue
-		}
-		f, err := os.Create(o.file)
-		if err != nil {
-			return fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err))
-		}
-		if info, err := f.Stat(); c.spool == nil && err == nil && info.Mode().IsRegular() {
-			c.spool, c.kept = f, true
-		} else {
-			c.copies = append(c.copies, f)
-		}
-	}
-	if c.spool != nil {
-		return nil
-	}
-	f, err := os.CreateTemp("", "cmreach-*.jsonl")
-	if err != nil {
-		return fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder, or keep the record with -o jsonl=FILE",
-			os.TempDir(), reason(err))
-	}
-	c.spool = f
-	return nil
-}
-
-// sink is where the stream goes: to the record, and to standard output and
-// other places if that is asked for.
-func (c *checkRun) sink() io.Writer {
-	all := []io.Writer{c.spool}
-	for _, f := range c.copies {
-		all = append(all, f)
-	}
-	for _, o := range c.outs {
-		if o.format == "jsonl" && o.file == "" {
-			all = append(all, c.stdout)
-		}
-	}
-	return io.MultiWriter(all...)
-}
-
-// source opens the record for reading.
-func (c *checkRun) source() (io.ReadCloser, error) { return os.Open(c.spool.Name()) }
-
-// forget closes the record, and removes it unless it is an output.
-func (c *checkRun) forget() {
-	for _, f := range c.copies {
-		_ = f.Close()
-	}
-	if c.spool == nil {
-		return
-	}
-	_ = c.spool.Close()
-	if !c.kept {
-		_ = os.Remove(c.spool.Name())
-	}
 }
 
 // spared is a resolver that gives away no address that must not be touched.

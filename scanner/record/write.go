@@ -45,10 +45,10 @@ func WriteHost[F any](w *Writer, h scanner.Host, findings []F) error {
 	if len(h.Rows) == 0 {
 		return w.err
 	}
-	boundary, tags := h.Boundary, h.Tags
+	boundary, tags, addresses := h.Boundary, h.Tags, h.Addresses
 	for _, row := range h.Rows {
-		w.line(Message{Path: &Path{Host: h.Name, Addr: h.Addr, Requirement: row.ID, Boundary: boundary, Tags: tags}})
-		boundary, tags = "", nil
+		w.line(Message{Path: &Path{Host: h.Name, Addr: h.Addr, Requirement: row.ID, Boundary: boundary, Tags: tags, Addresses: addresses}})
+		boundary, tags, addresses = "", nil, 0
 	}
 	for _, o := range h.Observations {
 		w.observation(Observation{Host: h.Name, Addr: h.Addr, Observation: o})
