@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // merge joins the records of several runs, such as those of several vantages,
@@ -140,7 +139,7 @@ func (m *merger) open(p *program, name string) error {
 // agree refuses runs that did not check the same: what they found cannot be
 // one verdict. All that differs is told.
 func (m *merger) agree() error {
-	_, err := m.sharded()
+	_, err := sharded(m.runs)
 	errs := []error{err}
 	first := map[string]int{} // the run that has the row first
 	codes := -1
@@ -227,20 +226,15 @@ func (m *merger) end(hosts int) record.End {
 		}
 		switch {
 		case out.Err != "":
+		case e.Err != "" && e.Err == missingParts([]mergeInput{r}): // they may be here now
 		case e.Err != "":
 			out.Err = r.file + ": " + e.Err
 		case r.Truncated != nil:
 			out.Err = r.file + ": " + r.Truncated.Error()
 		}
 	}
-	if all, err := m.sharded(); err == nil && out.Err == "" {
-		var missing []error
-		for _, p := range all {
-			missing = append(missing, p.missing())
-		}
-		if err := errors.Join(missing...); err != nil {
-			out.Err = strings.ReplaceAll(err.Error(), "\n", "; ")
-		}
+	if out.Err == "" {
+		out.Err = missingParts(m.runs)
 	}
 	if out.Packets > 0 {
 		out.Loss = lost / float64(out.Packets)

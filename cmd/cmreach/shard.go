@@ -102,14 +102,14 @@ func (p *parts) missing() error {
 // sharded are the parts of plans among the runs, by the vantage: from each a
 // plan of its own may have been split. Parts of different plans under one
 // vantage are an error, because together they are no plan.
-func (m *merger) sharded() (all []*parts, err error) {
+func sharded(runs []mergeInput) (all []*parts, err error) {
 	type from struct {
 		vantage string
 		parts   *parts
 		file    string
 	}
 	var list []from
-	for _, r := range m.runs {
+	for _, r := range runs {
 		for _, o := range origins(r) {
 			if o.Shard == nil {
 				continue
@@ -136,6 +136,21 @@ func (m *merger) sharded() (all []*parts, err error) {
 	return all, nil
 }
 
+// missingParts names the parts of plans that are not among the runs; empty: none.
+func missingParts(runs []mergeInput) string {
+	all, err := sharded(runs)
+	if err != nil {
+		return ""
+	}
+	var missing []string
+	for _, p := range all {
+		if err := p.missing(); err != nil {
+			missing = append(missing, err.Error())
+		}
+	}
+	return strings.Join(missing, "; ")
+}
+
 // origins are the runs that a record is of.
 func origins(r mergeInput) []record.Origin {
 	in := r.Header
@@ -151,7 +166,7 @@ func origins(r mergeInput) []record.Origin {
 // disjoint reports whether the runs are different parts of one plan and nothing
 // else: then no host is in two of them, and the plan is returned.
 func (m *merger) disjoint() *parts {
-	all, err := m.sharded()
+	all, err := sharded(m.runs)
 	if err != nil || len(all) != 1 {
 		return nil
 	}
