@@ -147,7 +147,11 @@ func (f *checkFlags) given(without []string) []string {
 					v = whole(v)
 				}
 			case "output":
-				if format, file, ok := strings.Cut(v, "="); ok {
+				format, file, toFile := strings.Cut(v, "=")
+				if format == "jsonl" && without != nil {
+					continue // that is the record itself
+				}
+				if toFile {
 					v = format + "=" + whole(file)
 				}
 			}

@@ -94,14 +94,14 @@ func (p *prior) complete() bool { return p.End != nil && !p.End.Interrupted && p
 
 // command is the command line that the record is of.
 func (p *prior) command() string {
-	words := []string{"cmreach", "check"}
+	words := []string{"cmreach", "check", "--resume", p.name}
 	for _, a := range p.header.Args {
 		if strings.ContainsAny(a, " \"'$\\*?;&|<>()") {
 			a = strconv.Quote(a)
 		}
 		words = append(words, a)
 	}
-	return strings.Join(append(words, "--resume", p.name), " ")
+	return strings.Join(words, " ")
 }
 
 // fits refuses a plan that the record is not of, and puts that which it is of
@@ -215,13 +215,13 @@ func (p *prior) recorded(h scanner.Host) {
 			s.Packets += uint64(max(o.Tries, 0))
 		}
 		switch {
-		case !o.Sweep() || !h.Addr.IsValid() || o.Outcome == scanner.LocalError || o.Outcome == scanner.OutcomeUnknown:
+		case !o.Sweep() || !h.Addr.IsValid():
 		case o.Outcome == scanner.Silent:
 			if s.Silent == 0 || o.Tries < s.MinTries {
 				s.MinTries = o.Tries
 			}
 			s.Silent++
-		default:
+		case o.Outcome == scanner.Answered || o.Outcome == scanner.Refused: // what routers answer has limits of its own
 			s.Answered++
 			s.Tries += o.Tries
 		}
