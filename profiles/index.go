@@ -62,22 +62,28 @@ func (t *Targets) number(h hostItem) (uint64, bool) {
 	if ix == nil {
 		return 0, false
 	}
-	i, found := slices.BinarySearchFunc(ix.byName, h.key, func(e int32, key string) int { return strings.Compare(t.list[e].key, key) })
-	if found {
-		return ix.starts[ix.byName[i]], true
+	if h.addr.IsValid() && h.addr.Zone() == "" {
+		return t.numberAt(h.addr)
 	}
-	if !h.addr.IsValid() || h.addr.Zone() != "" {
+	i, found := slices.BinarySearchFunc(ix.byName, h.key, func(e int32, key string) int { return strings.Compare(t.list[e].key, key) })
+	if !found {
 		return 0, false
 	}
-	i, found = slices.BinarySearchFunc(ix.byAddr, h.addr, func(e int32, a netip.Addr) int { return t.list[e].from.Compare(a) })
+	return ix.starts[ix.byName[i]], true
+}
+
+// numberAt finds the number of an address among the targets.
+func (t *Targets) numberAt(addr netip.Addr) (uint64, bool) {
+	ix := t.index
+	i, found := slices.BinarySearchFunc(ix.byAddr, addr, func(e int32, a netip.Addr) int { return t.list[e].from.Compare(a) })
 	if !found {
 		i--
 	}
-	if i < 0 || t.list[ix.byAddr[i]].to.Less(h.addr) {
+	if i < 0 || t.list[ix.byAddr[i]].to.Less(addr) {
 		return 0, false
 	}
 	e := ix.byAddr[i]
-	return ix.starts[e] + sizeOf([]interval{{from: t.list[e].from, to: h.addr}}) - 1, true
+	return ix.starts[e] + sizeOf([]interval{{from: t.list[e].from, to: addr}}) - 1, true
 }
 
 // plus is the address so many after another. The sum must not leave the family.
@@ -119,12 +125,11 @@ func (p *Plan) At(i uint64) scanner.Target {
 
 // Number finds the number of a target by the name under which it was checked.
 func (p *Plan) Number(name string) (uint64, bool) {
-	it, msg, _ := parseItem(name)
-	if msg != "" || it.name == "" {
+	h, ok := checkedAs(name)
+	if !ok {
 		return 0, false
 	}
-	h := it.host()
-	if i := slices.IndexFunc(p.servers, func(s server) bool { return s.host.key == h.key }); i >= 0 {
+	if i := slices.IndexFunc(p.servers, func(s server) bool { return s.host.addr == h.addr && (h.addr.IsValid() || s.host.key == h.key) }); i >= 0 {
 		return uint64(i), true
 	}
 	n, found := p.targets.number(h)
@@ -133,6 +138,19 @@ func (p *Plan) Number(name string) (uint64, bool) {
 	}
 	before, _ := slices.BinarySearch(p.aside, n)
 	return uint64(len(p.servers)) + n - uint64(before), true //nolint:gosec // G115: an index
+}
+
+// checkedAs is the host of a name. An address, which most are in large runs, is
+// read without its text being made again.
+func checkedAs(name string) (hostItem, bool) {
+	if addr, err := netip.ParseAddr(name); err == nil && addr.Zone() == "" {
+		return hostItem{name: name, addr: addr.Unmap()}, true
+	}
+	it, msg, _ := parseItem(name)
+	if msg != "" || it.name == "" {
+		return hostItem{}, false
+	}
+	return it.host(), true
 }
 
 // Take puts the targets into the order of a key, and takes the shard of the

@@ -199,3 +199,20 @@ func TestLargeRangesCostNothing(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func BenchmarkAt(b *testing.B) {
+	p := planOf(b, Options{Targets: targets(b, "198.18.0.0/16")})
+	p.Take(1, 1, 1)
+	var i uint64
+	for b.Loop() {
+		p.At(i % p.All())
+		i++
+	}
+}
+
+func BenchmarkNumber(b *testing.B) {
+	p := planOf(b, Options{Targets: targets(b, "198.18.0.0/16")})
+	for b.Loop() {
+		p.Number("198.18.77.99")
+	}
+}

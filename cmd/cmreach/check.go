@@ -66,6 +66,9 @@ func (p *program) check(args []string) (int, error) {
 	if err := c.capture.close(); err != nil {
 		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
 	}
+	if errors.Is(err, errStopped) {
+		return exitInterrupted, err
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -33,6 +33,9 @@ type prior struct {
 	partial map[string][]netip.Addr
 }
 
+// errStopped says that the run was told to end before it had begun.
+var errStopped = errors.New("interrupted")
+
 // openPrior opens a record that is to be gone on with. Nothing in it is changed.
 func openPrior(name string) (*prior, error) {
 	f, err := record.Append(name)
@@ -159,6 +162,9 @@ func (c *checkRun) replay(tally *verdict.Tally, yield func(verdict.Finding) bool
 	for e, err := range in.Hosts() {
 		if err != nil {
 			return fmt.Errorf("--resume: %w", badRecord(p.name, err))
+		}
+		if c.ctx.Err() != nil {
+			return fmt.Errorf("--resume: %w while %s was read: it is as it was", errStopped, p.name)
 		}
 		findings := judge(in.Header, e.Host)
 		tally.AddHost(findings)
