@@ -11,9 +11,10 @@ import (
 // probes/wire import none.
 var arrows = map[string][]string{
 	"scanner":          {},
-	"scanner/verdict":  {"scanner"},
+	"scanner/jsontext": {},
+	"scanner/verdict":  {"scanner", "scanner/jsontext"},
 	"scanner/cause":    {"scanner", "scanner/verdict"},
-	"scanner/record":   {"scanner"},
+	"scanner/record":   {"scanner", "scanner/jsontext"},
 	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record"},
 	"scanner/lab":      {"scanner", "probes/wire/*"},
 	"probes":           {"scanner", "probes/wire/*", "probes/socket"},

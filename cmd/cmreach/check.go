@@ -4,13 +4,13 @@ import (
 	"cmreach/probes"
 	"cmreach/profiles"
 	"cmreach/scanner"
-	"cmreach/scanner/cause"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -49,7 +49,7 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
 		prior: f.continues, args: f.kept(),
 	}
@@ -90,14 +90,16 @@ type settings struct {
 	pace
 }
 
-// checkRun is one run of a check: from the plan to the record, and from the
-// record to what is reported.
+// checkRun is one run of a check: from the plan to the record, and to the
+// account of what is reported. Reports that list every host read the record;
+// where none is asked for, nor the record itself, there is none.
 type checkRun struct {
 	*program
 	settings
 	plan     *profiles.Plan
 	set      verdict.StateSet
 	outs     []output
+	verbose  bool // the text lists every host
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
@@ -107,7 +109,7 @@ type checkRun struct {
 	args     []string // for the header
 	log      *zap.Logger
 
-	spool  *os.File   // the record
+	spool  *os.File   // the record; nil: nobody needs one
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
@@ -117,6 +119,7 @@ type checkRun struct {
 	done   int        // how many that are
 	names  *addresses // the resolver
 	broken error
+	run    *report.Run // the account
 }
 
 // do runs the check and returns the run as it was recorded.
@@ -125,7 +128,7 @@ func (c *checkRun) do() (*report.Run, error) {
 		return nil, usage(err)
 	}
 	if c.prior != nil && c.prior.complete() {
-		return c.load()
+		return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
@@ -139,92 +142,105 @@ func (c *checkRun) do() (*report.Run, error) {
 	for _, n := range engine.notes {
 		c.log.Info("limits of this machine", zap.String("note", n))
 	}
-	w := record.NewWriter(c.sink())
-	if c.prior == nil {
-		if err := w.WriteHeader(c.header(engine.name, slices.Concat(engine.notes, c.notes))); err != nil {
-			return nil, fmt.Errorf("write the record: %w", err)
-		}
+	err = c.account(engine)
+	return c.run, err
+}
+
+// account does the check, writes its stream and sums it up.
+func (c *checkRun) account(engine *engine) error {
+	header, err := record.HeaderAsRead(c.header(engine.name, slices.Concat(engine.notes, c.notes)))
+	if err != nil {
+		return fmt.Errorf("write the record: %w", err)
 	}
-	if err := c.runInto(w, c.config(engine)); err != nil {
-		return nil, err
+	var source report.Source
+	w := record.NewWriter(io.Discard)
+	if c.spool != nil {
+		source, w = c.source, record.NewWriter(c.sink())
+	}
+	if c.prior != nil {
+		header = c.prior.header
+	}
+	c.run = report.New(header, source, report.Options{Judge: judge, Fail: c.set})
+	if c.prior != nil {
+		err = c.replay()
+	} else if err = w.WriteHeader(header); err != nil {
+		err = fmt.Errorf("write the record: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.follow(w, c.config(engine)); err != nil {
+		return err
 	}
 	c.progress.clear()
-	return c.load()
-}
-
-// load reads the record.
-func (c *checkRun) load() (*report.Run, error) {
-	return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
-}
-
-// runInto does the check and writes its stream.
-func (c *checkRun) runInto(w *record.Writer, cfg scanner.Config) error {
-	tally := verdict.NewTally(c.set)
-	c.noted = time.Now()
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer c.audit.wait()
-	defer cancel()
-	var failed error
-	causes := cause.Group(func(yield func(verdict.Finding) bool) {
-		if failed = c.replay(tally, yield); failed != nil {
-			return
-		}
-		for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.remaining(cfg.Probes))) {
-			findings, err := c.event(w, tally, ev)
-			if err != nil {
-				failed = err
-				return
-			}
-			for _, f := range findings {
-				if !yield(f) {
-					return
-				}
-			}
-		}
-	})
-	if failed != nil {
-		return failed
-	}
 	if c.ctx.Err() != nil || c.broken != nil { // whoever goes on needs the counts when the end is cut off
 		if err := c.note(w, time.Now()); err != nil {
 			return err
 		}
 	}
-	for _, cs := range causes {
+	end, err := record.EndAsRead(c.end())
+	if err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	c.run.Close(end, nil)
+	for _, cs := range c.run.Causes {
 		if err := record.WriteCause(w, cs); err != nil {
 			return fmt.Errorf("write the record: %w", err)
 		}
 	}
-	return c.end(w, tally)
+	if err := w.WriteEnd(end); err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	return nil
 }
 
-// event records one event of the run and returns the findings that it brings.
-func (c *checkRun) event(w *record.Writer, tally *verdict.Tally, ev scanner.Event) ([]verdict.Finding, error) {
+// follow takes the events of the run as they come.
+func (c *checkRun) follow(w *record.Writer, cfg scanner.Config) error {
+	c.noted = time.Now()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer c.audit.wait()
+	defer cancel()
+	for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.remaining(cfg.Probes))) {
+		if err := c.event(w, ev); err != nil {
+			return fmt.Errorf("write the record: %w", err)
+		}
+	}
+	return nil
+}
+
+// event records one event of the run, and takes it into the account. With the
+// progress, which comes four times a second, goes to the file what was gathered
+// since, so that a run that is killed has lost no more.
+func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	switch {
 	case ev.Err != nil:
 		c.broken = ev.Err
-		return nil, nil
+		return nil
 	case ev.Progress != nil:
 		c.last = *ev.Progress
 		c.progress.show(c.last, c.targets())
 		if now := time.Now(); now.Sub(c.noted) >= notice {
-			return nil, c.note(w, now)
+			return c.note(w, now)
 		}
-		return nil, nil
+		return w.Flush()
 	case !ev.Host.Addr.IsValid() && c.prior.has(ev.Host.Name):
-		return nil, nil // its name had more addresses when the record was begun
+		return nil // its name had more addresses when the record was begun
 	}
 	ev.Host.Addresses = c.names.of(ev.Host)
 	c.audit.add(c.ctx, ev.Host)
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
-	findings := verdict.Judge(*ev.Host, verdict.Context{Vantage: c.plan.Vantage})
-	tally.AddHost(findings)
-	c.capture.judged(ev.Host.Addr, findings)
-	c.count(ev.Host)
-	if err := record.WriteHost(w, *ev.Host, findings); err != nil {
-		return nil, fmt.Errorf("write the record: %w", err)
+	if err := record.AsRead(ev.Host); err != nil {
+		return err
 	}
-	return findings, nil
+	h := report.Host{Host: *ev.Host}
+	h.Findings = verdict.Judge(h.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
+	c.run.Add(&h)
+	c.capture.judged(h.Addr, h.Findings)
+	c.count(ev.Host)
+	if c.spool == nil {
+		return nil
+	}
+	return record.WriteHost(w, h.Host, h.Findings)
 }
 
 // count counts a host that is recorded, and its target once.
@@ -241,10 +257,10 @@ func (c *checkRun) count(h *scanner.Host) {
 // targets is how many of the planned hosts are recorded, with one address at least.
 func (c *checkRun) targets() int { return c.done }
 
-// end closes the record.
-func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
+// end says how the run ended.
+func (c *checkRun) end() record.End {
 	end := record.End{
-		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: tally.Exit(),
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: c.run.Tally.Exit(),
 	}
 	end.Packets, end.Loss, end.Doubt = c.totals()
 	switch {
@@ -253,10 +269,7 @@ func (c *checkRun) end(w *record.Writer, tally *verdict.Tally) error {
 	case c.broken != nil:
 		end.Err, end.Exit = c.broken.Error(), verdict.ExitError
 	}
-	if err := w.WriteEnd(end); err != nil {
-		return fmt.Errorf("write the record: %w", err)
-	}
-	return nil
+	return end
 }
 
 // judge is the opinion on a recorded host.
@@ -304,6 +317,12 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 		}
 	}
 	return all
+}
+
+// recorded reports whether something that is asked for needs the record. The
+// short text does not.
+func (c *checkRun) recorded() bool {
+	return c.verbose || slices.ContainsFunc(c.outs, func(o output) bool { return o.format != "text" })
 }
 
 // spared is a resolver that gives away no address that must not be touched.

@@ -144,7 +144,7 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 		return nil, err
 	}
 	run := &checkRun{
-		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, resolver: d.lab.Resolver(),
+		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
 		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
 		progress: d.newProgress(plan.Hosts(), d.quiet),
 	}

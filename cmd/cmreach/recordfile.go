@@ -49,7 +49,7 @@ func (c *checkRun) openRecord() error {
 			c.copies = append(c.copies, f)
 		}
 	}
-	if c.spool != nil {
+	if c.spool != nil || !c.recorded() {
 		return nil
 	}
 	f, err := os.CreateTemp("", "cmreach-*.jsonl")

@@ -4,7 +4,7 @@ import (
 	"cmreach/profiles"
 	"cmreach/scanner"
 	"cmreach/scanner/record"
-	"cmreach/scanner/verdict"
+	"cmreach/scanner/report"
 	"context"
 	"errors"
 	"fmt"
@@ -147,13 +147,10 @@ func withShard(s string) string {
 	return "with --shard " + s
 }
 
-// replay takes up what is recorded: its findings go to the tally and to yield,
-// and its targets are not asked again. Then what is not whole is cut off.
-func (c *checkRun) replay(tally *verdict.Tally, yield func(verdict.Finding) bool) error {
+// replay takes up what is recorded: it goes into the account, and its targets
+// are not asked again. Then what is not whole is cut off.
+func (c *checkRun) replay() error {
 	p := c.prior
-	if p == nil {
-		return nil
-	}
 	in, err := record.Open(p.kept())
 	if err != nil {
 		return fmt.Errorf("--resume: %w", badRecord(p.name, err))
@@ -166,17 +163,11 @@ func (c *checkRun) replay(tally *verdict.Tally, yield func(verdict.Finding) bool
 		if c.ctx.Err() != nil {
 			return fmt.Errorf("--resume: %w while %s was read: it is as it was", errStopped, p.name)
 		}
-		findings := judge(in.Header, e.Host)
-		tally.AddHost(findings)
+		c.run.Add(&report.Host{Host: e.Host, Findings: judge(in.Header, e.Host)})
 		c.count(&e.Host)
 		p.recorded(e.Host)
 		if i, ok := c.plan.Number(e.Host.Name); ok {
 			p.done.set(i)
-		}
-		for _, f := range findings {
-			if !yield(f) {
-				return nil
-			}
 		}
 	}
 	p.sum()

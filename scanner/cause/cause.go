@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -56,10 +57,32 @@ type Boundary struct {
 // host must follow each other; the order of the hosts does not matter. The
 // causes that break the most come first.
 func Group(findings iter.Seq[verdict.Finding]) []Cause {
-	b := builder{groups: map[key]*group{}, open: map[string]*subnets{}}
+	g := NewGrouper()
 	for f := range findings {
-		b.add(f)
+		g.b.add(&f, 0)
 	}
+	return g.Causes()
+}
+
+// Grouper is Group for findings that come host by host. What it keeps does not
+// grow with the number of hosts: counts, networks, and a few names.
+type Grouper struct{ b builder }
+
+// NewGrouper returns a Grouper without a finding.
+func NewGrouper() *Grouper {
+	return &Grouper{builder{groups: map[key]*group{}, open: map[string]*subnets{}}}
+}
+
+// AddHost takes the findings of one host.
+func (g *Grouper) AddHost(findings []verdict.Finding) {
+	for i := range findings {
+		g.b.add(&findings[i], i)
+	}
+}
+
+// Causes are the causes of the findings that came so far.
+func (g *Grouper) Causes() []Cause {
+	b := &g.b
 	out := make([]Cause, 0, len(b.groups))
 	for k, g := range b.groups {
 		out = append(out, g.cause(k, b.open))
@@ -103,7 +126,7 @@ type key struct {
 	near, far   netip.Addr
 }
 
-func keyOf(f verdict.Finding) key {
+func keyOf(f *verdict.Finding) key {
 	k := key{state: f.State, reason: f.Reason, by: f.By}
 	switch f.State {
 	case verdict.Down, verdict.Unresolved, verdict.WrongHost, verdict.Error:
@@ -149,15 +172,32 @@ func (k key) id() string {
 	return strings.Join(parts, "|")
 }
 
+// Limits of what is kept. No network of one company comes near them; they are
+// for answers that somebody makes up.
+const (
+	maxGroups = 4096 // beyond it, causes are told apart by reason and row alone
+	maxRows   = 256  // of one cause; beyond it, a row is there once, whatever its ports
+)
+
 // builder gathers the groups.
 type builder struct {
 	groups map[key]*group
 	open   map[string]*subnets // by requirement
+	// works are those of open in the order in which they came, because a
+	// finding is mostly at the place that it has with every host.
+	works []works
 }
 
-func (b *builder) add(f verdict.Finding) {
+// works is where a requirement is open.
+type works struct {
+	requirement string
+	nets        *subnets
+}
+
+// add takes a finding, which is the one at that place of its host.
+func (b *builder) add(f *verdict.Finding, place int) {
 	if f.State == verdict.Open {
-		b.works(f)
+		b.openTo(f.Requirement, place).add(f.Addr)
 		return
 	}
 	if !f.Required || f.SatisfiedBy != "" {
@@ -165,21 +205,29 @@ func (b *builder) add(f verdict.Finding) {
 	}
 	k := keyOf(f)
 	g := b.groups[k]
+	if g == nil && len(b.groups) >= maxGroups {
+		k.by, k.near, k.far = netip.Addr{}, netip.Addr{}, netip.Addr{}
+		g = b.groups[k]
+	}
 	if g == nil {
-		g = &group{first: f, nets: newSubnets()}
+		g = &group{first: *f, nets: newSubnets()}
 		b.groups[k] = g
 	}
 	g.add(f)
 }
 
-// works notes where a path is open.
-func (b *builder) works(f verdict.Finding) {
-	s := b.open[f.Requirement]
+// openTo finds or makes the account of where a row is open.
+func (b *builder) openTo(requirement string, place int) *subnets {
+	if place < len(b.works) && b.works[place].requirement == requirement {
+		return b.works[place].nets
+	}
+	s := b.open[requirement]
 	if s == nil {
 		s = newSubnets()
-		b.open[f.Requirement] = s
+		b.open[requirement] = s
+		b.works = append(b.works, works{requirement, s})
 	}
-	s.add(f.Addr)
+	return s
 }
 
 // group is what is kept of the findings of one cause.
@@ -207,18 +255,32 @@ type row struct {
 }
 
 // ports names the ports of the finding.
-func ports(f verdict.Finding) string {
+func ports(f *verdict.Finding) string {
 	if like := f.PortsLike(); len(like) > 0 {
 		return scanner.PortList(like)
 	}
 	return scanner.PortList([]uint16{f.Port})
 }
 
-func (g *group) add(f verdict.Finding) {
+// covers notes the row of a finding.
+func (g *group) covers(f *verdict.Finding) {
+	var text [8]byte
+	port := strconv.AppendUint(text[:0], uint64(f.Port), 10) // ports(f), where the row has one
+	for i := range g.rows {
+		have := &g.rows[i]
+		same := len(f.Ports) == 0 && have.protocol == f.Protocol && have.port == f.Port && have.ports == string(port)
+		if have.id == f.Requirement && (same || len(g.rows) >= maxRows) {
+			return
+		}
+	}
 	r := row{f.Requirement, f.Protocol, f.Port, ports(f)}
 	if !slices.Contains(g.rows, r) {
 		g.rows = append(g.rows, r)
 	}
+}
+
+func (g *group) add(f *verdict.Finding) {
+	g.covers(f)
 	g.paths++
 	example := f.Message
 	switch {

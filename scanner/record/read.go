@@ -12,6 +12,7 @@ import (
 // reader reads one message after the other.
 type reader struct {
 	lines lines
+	fast  fast
 	cut   Truncated
 	ended bool // the end message came
 }
@@ -23,7 +24,7 @@ func newReader(r io.Reader) *reader {
 // next returns the next message; io.EOF after the last one of a whole record,
 // and a *[Truncated] where a record stops before its end. A line that cannot be
 // understood is a *[SyntaxError], another version of the format a
-// *[VersionError].
+// *[VersionError]. The message is valid until the next call, its finding longer.
 func (r *reader) next() (Message, error) {
 	b, whole, err := r.lines.next()
 	if errors.Is(err, io.EOF) {
@@ -33,6 +34,12 @@ func (r *reader) next() (Message, error) {
 		return Message{}, err
 	}
 	line := r.lines.n
+	if whole && line > 1 && !r.ended {
+		if m, ok := r.fast.message(b); ok {
+			r.cut.Lines++
+			return m, nil
+		}
+	}
 	if !whole && line > 1 && !json.Valid(b) {
 		r.cut.LostBytes = len(b)
 		return Message{}, r.finish()
@@ -86,6 +93,10 @@ func (l *lines) next() (line []byte, whole bool, err error) {
 	l.buf = l.buf[:0]
 	for {
 		part, err := l.r.ReadSlice('\n')
+		if err == nil && len(l.buf) == 0 {
+			l.n++
+			return part[:len(part)-1], true, nil
+		}
 		l.buf = append(l.buf, part...)
 		whole = err == nil
 		if whole {

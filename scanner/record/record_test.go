@@ -41,7 +41,7 @@ func hosts() []scanner.Host {
 	a := netip.MustParseAddr("198.18.1.10")
 	return []scanner.Host{
 		{
-			Name: "pc-1", Addr: a, Boundary: "Head office", Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
+			Name: "pc-1", Addr: a, Addresses: 2, Boundary: "Head office", Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
 			Observations: []scanner.Observation{
 				{
 					Protocol: scanner.TCP, Port: 445, Outcome: scanner.Rejected, Sent: started, Took: time.Millisecond, Tries: 1,
@@ -55,7 +55,7 @@ func hosts() []scanner.Host {
 			},
 		},
 		{
-			Name: "pc-1", Addr: netip.MustParseAddr("fd00:198::1"), Rows: []*scanner.Requirement{icmp},
+			Name: "pc-1", Addr: netip.MustParseAddr("fd00:198::1"), Addresses: 2, Rows: []*scanner.Requirement{icmp},
 			Observations: []scanner.Observation{{Protocol: scanner.ICMP, Outcome: scanner.Silent, Sent: started, Tries: 3}},
 		},
 		{
@@ -247,19 +247,65 @@ func (c *counter) Write(p []byte) (int, error) {
 	return c.Buffer.Write(p)
 }
 
-func TestOneHostIsOneWriteOfWholeLines(t *testing.T) {
+// Hosts are gathered; what reaches the file is whole hosts, after 64 KiB at the
+// latest and whenever it is asked for.
+func TestHostsAreWrittenInBatches(t *testing.T) {
 	c := &counter{}
 	w := record.NewWriter(c)
 	if err := w.WriteHeader(header()); err != nil {
 		t.Fatal(err)
 	}
-	for i, h := range hosts() {
-		if err := record.WriteHost(w, h, []opinion{{}}); err != nil {
+	const n = 1000
+	for i := range n {
+		before := c.Len()
+		h := hosts()[0]
+		h.Name = fmt.Sprintf("pc-%d", i)
+		if err := record.WriteHost(w, h, []opinion{{}, {}}); err != nil {
 			t.Fatal(err)
 		}
-		if c.calls != i+2 || c.Bytes()[c.Len()-1] != '\n' {
-			t.Errorf("host %d: %d writes, last byte %q", i, c.calls, c.Bytes()[c.Len()-1])
+		if got := c.Len() - before; got > 80<<10 {
+			t.Errorf("%d bytes were gathered", got)
 		}
+		if c.Len() == before {
+			continue
+		}
+		if r := replay(c.Bytes()); r.err != nil || len(r.hosts) != i+1 || r.cut.LostBytes > 0 || r.cut.LostHost != "" {
+			t.Fatalf("after host %d: %d hosts, %v, %+v", i, len(r.hosts), r.err, r.cut)
+		}
+	}
+	if c.calls < 5 || c.calls > n/20 {
+		t.Errorf("%d calls for %d hosts", c.calls, n)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if r := replay(c.Bytes()); len(r.hosts) != n {
+		t.Errorf("%d hosts after Flush, want %d", len(r.hosts), n)
+	}
+	calls := c.calls
+	if err := w.Flush(); err != nil || c.calls != calls {
+		t.Errorf("an empty Flush: %v, %d calls", err, c.calls-calls)
+	}
+}
+
+// A host that cannot be written ends the record, but not at the cost of those
+// before it.
+func TestHostThatCannotBeWritten(t *testing.T) {
+	c := &counter{}
+	w := record.NewWriter(c)
+	bad := hosts()[1]
+	bad.Observations[0].Sent = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := errors.Join(w.WriteHeader(header()), record.WriteHost(w, hosts()[0], []opinion{{}, {}})); err != nil {
+		t.Fatal(err)
+	}
+	if err := record.WriteHost(w, bad, []opinion{{}}); err == nil {
+		t.Error("a year of five digits was written")
+	}
+	if err := record.WriteHost(w, hosts()[0], []opinion{{}, {}}); err == nil {
+		t.Error("the record went on after an error")
+	}
+	if r := replay(c.Bytes()); r.err != nil || len(r.hosts) != 1 || r.cut == nil || r.cut.LostHost != "" {
+		t.Errorf("%v, %d hosts, %+v", r.err, len(r.hosts), r.cut)
 	}
 }
 
@@ -271,7 +317,8 @@ func TestWriteErrorSticks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := record.WriteHost(w, hosts()[0], []opinion{{}}); err == nil || !strings.Contains(err.Error(), "disk full") {
+		err := errors.Join(record.WriteHost(w, hosts()[0], []opinion{{}}), w.Flush())
+		if err == nil || !strings.Contains(err.Error(), "disk full") {
 			t.Errorf("error %v", err)
 		}
 	}

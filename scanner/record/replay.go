@@ -109,7 +109,29 @@ func (p *Replay) last(e *Entry, yield func(Entry, error) bool) {
 type group struct {
 	entry   *Entry
 	evident bool // an observation or a finding came: the paths are over
+	size    size
 }
+
+// size is how much the host before had: the next one mostly has as much.
+type size struct{ rows, observations, findings int }
+
+// entry makes a host with room for as much.
+func (s size) entry(name string, addr netip.Addr) *Entry {
+	e := &Entry{Host: scanner.Host{Name: name, Addr: addr}}
+	if s.rows > 0 {
+		e.Host.Rows = make([]*scanner.Requirement, 0, s.rows)
+	}
+	if s.observations > 0 {
+		e.Host.Observations = make([]scanner.Observation, 0, min(s.observations, maxRoom))
+	}
+	if s.findings > 0 {
+		e.Findings = make([]json.RawMessage, 0, s.findings)
+	}
+	return e
+}
+
+// maxRoom bounds the room for observations that a host may not have.
+const maxRoom = 64
 
 // add takes a message and returns the host that it completes.
 func (g *group) add(m Message, rows map[string]*scanner.Requirement) (*Entry, error) {
@@ -122,7 +144,7 @@ func (g *group) add(m Message, rows map[string]*scanner.Requirement) (*Entry, er
 		var done *Entry
 		if g.evident || !g.is(m.Path.Host, m.Path.Addr) {
 			done = g.close()
-			g.entry = &Entry{Host: scanner.Host{Name: m.Path.Host, Addr: m.Path.Addr}}
+			g.entry = g.size.entry(m.Path.Host, m.Path.Addr)
 		}
 		g.entry.Host.Rows = append(g.entry.Host.Rows, row)
 		if m.Path.Boundary != "" {
@@ -155,6 +177,15 @@ func (g *group) is(name string, addr netip.Addr) bool {
 
 func (g *group) close() *Entry {
 	done := g.entry
-	*g = group{}
+	*g = group{size: g.size}
+	if done != nil {
+		g.size = size{len(done.Host.Rows), len(done.Host.Observations), len(done.Findings)}
+		if g.size.observations == 0 {
+			done.Host.Observations = nil
+		}
+		if g.size.findings == 0 {
+			done.Findings = nil
+		}
+	}
 	return done
 }

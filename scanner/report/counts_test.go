@@ -49,6 +49,8 @@ func oddRun(t fataler, hosts [][]verdict.Finding, text string, end *record.End) 
 	}
 	if end != nil {
 		err = errors.Join(err, w.WriteEnd(*end))
+	} else {
+		err = errors.Join(err, w.Flush())
 	}
 	if err != nil {
 		t.Fatalf("%v", err)

@@ -111,7 +111,7 @@ func JSON(w io.Writer, r *Run) error {
 				f.Evidence = []string{}
 			}
 			d.raw(sep)
-			d.value(f)
+			d.finding(&f)
 			sep = ",\n"
 		}
 	}
@@ -176,7 +176,19 @@ func list[T any](s []T) []T {
 // document writes JSON piece by piece and keeps the first error.
 type document struct {
 	w   *bufio.Writer
+	buf []byte
 	err error
+}
+
+// finding writes a finding as value would. There are many.
+func (d *document) finding(f *verdict.Finding) {
+	b, err := f.AppendJSON(d.buf[:0])
+	if err != nil && d.err == nil {
+		d.err = fmt.Errorf("encode the report: %w", err)
+	}
+	if d.buf = b; d.err == nil {
+		_, d.err = d.w.Write(b)
+	}
 }
 
 func (d *document) raw(s string) {

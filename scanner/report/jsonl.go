@@ -22,7 +22,7 @@ func JSONL(w io.Writer, r *Run) error {
 		}
 	}
 	if r.Truncated != nil {
-		return nil
+		return out.Flush()
 	}
 	for _, c := range r.Causes {
 		if err := record.WriteCause(out, c); err != nil {

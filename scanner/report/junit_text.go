@@ -72,7 +72,7 @@ func caseName(f verdict.Finding) string {
 	if f.Addr.IsValid() {
 		addr = f.Addr.String()
 	}
-	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, portsOf(f))
+	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, portsOf(&f))
 	return short(strings.TrimSpace(clean(f.Host)), junitName-len(rest)) + rest
 }
 

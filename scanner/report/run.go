@@ -7,10 +7,10 @@ import (
 	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 )
 
 // ExitInterrupted is the exit code of a run that was stopped by a signal.
@@ -31,7 +31,9 @@ type Options struct {
 	Fail verdict.StateSet
 }
 
-// Run is a recorded run, ready to be reported.
+// Run is a run, summed up host by host: while it goes on, or out of its record.
+// What it keeps does not grow with the number of hosts; whatever lists every
+// host walks the record.
 type Run struct {
 	Header    record.Header
 	End       record.End        // zero when the record was cut
@@ -43,8 +45,10 @@ type Run struct {
 
 	Remarked int // hosts of which the name service says different things
 
-	source Source
-	judge  Judge
+	source  Source // nil: there is no record
+	judge   Judge
+	grouper *cause.Grouper // nil: the causes are known
+	look    look
 }
 
 // Host is one host of a run.
@@ -53,42 +57,75 @@ type Host struct {
 	Findings []verdict.Finding
 }
 
-// Load reads a record and sums it up. A record that was cut is no error: what
-// could be read is reported, and Truncated says what was lost.
-func Load(src Source, o Options) (*Run, error) {
+// New begins the account of a run that is under way. The source is its record,
+// for the formats that list every host; nil: none of them will be asked for.
+func New(h record.Header, src Source, o Options) *Run {
 	if o.Fail == 0 {
 		o.Fail = verdict.DefaultFail
 	}
-	r := &Run{Tally: verdict.NewTally(o.Fail), source: src, judge: o.Judge}
-	var failed error
-	r.Causes = cause.Group(func(yield func(verdict.Finding) bool) {
-		failed = r.walk(func(h Host) bool {
-			r.Tally.AddHost(h.Findings)
-			r.Coverage.AddHost(h.Findings)
-			r.Silent += silent(h.Observations)
-			if slices.ContainsFunc(h.Observations, func(o scanner.Observation) bool { return o.Probe == scanner.NameAudit }) {
-				r.Remarked++
-			}
-			for _, f := range h.Findings {
-				if !yield(f) {
-					return false
-				}
-			}
-			return true
-		})
-	})
-	if failed != nil {
-		return nil, failed
+	return &Run{
+		Header: h, Tally: verdict.NewTally(o.Fail), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
+		look: newLook(),
 	}
+}
+
+// Add takes a host that is done, in the order of the record.
+func (r *Run) Add(h *Host) {
+	class := r.Tally.AddHost(h.Findings)
+	r.Coverage.AddHost(h.Findings)
+	r.grouper.AddHost(h.Findings)
+	r.look.add(h, class)
+	remarked := false
+	for i := range h.Observations {
+		o := &h.Observations[i]
+		if o.Outcome == scanner.Silent && o.Sweep() { // its silence was taken for an answer
+			r.Silent++
+		}
+		remarked = remarked || o.Probe == scanner.NameAudit
+	}
+	if remarked {
+		r.Remarked++
+	}
+}
+
+// Close ends the account: with the end of the run, or with what is known of a
+// record that has none.
+func (r *Run) Close(end record.End, cut *record.Truncated) {
+	r.End, r.Truncated = end, cut
+	r.Causes, r.grouper = r.grouper.Causes(), nil
+}
+
+// Load reads a record and sums it up. A record that was cut is no error: what
+// could be read is reported, and Truncated says what was lost.
+func Load(src Source, o Options) (*Run, error) {
+	var r *Run
+	p, err := read(src, o.Judge, func(p *record.Replay) {
+		r = New(p.Header, src, o)
+	}, func(h *Host) bool {
+		r.Add(h)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	var end record.End
+	if e := p.End(); e != nil {
+		end = *e
+	}
+	r.Close(end, p.Truncated())
 	return r, nil
 }
 
 // Hosts walks the record again.
 func (r *Run) Hosts() iter.Seq2[Host, error] {
 	return func(yield func(Host, error) bool) {
+		if r.source == nil {
+			yield(Host{}, errors.New("the hosts of this run were not recorded"))
+			return
+		}
 		stopped := false
-		err := r.walk(func(h Host) bool {
-			stopped = !yield(h, nil)
+		_, err := read(r.source, r.judge, nil, func(h *Host) bool {
+			stopped = !yield(*h, nil)
 			return !stopped
 		})
 		if err != nil && !stopped {
@@ -114,65 +151,51 @@ func (r *Run) Exit() int {
 	}
 }
 
-// walk gives each host to visit until that returns false.
-func (r *Run) walk(visit func(Host) bool) (err error) {
-	in, err := r.source()
+// read gives the header to begin, if that is not nil, and then each host to
+// visit until that returns false.
+func read(src Source, judge Judge, begin func(*record.Replay), visit func(*Host) bool) (*record.Replay, error) {
+	in, err := src()
 	if err != nil {
-		return fmt.Errorf("open the record: %w", err)
+		return nil, fmt.Errorf("open the record: %w", err)
 	}
 	defer func() { _ = in.Close() }() // only read: what was read is checked
 	p, err := record.Open(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.Header = p.Header
+	if begin != nil {
+		begin(p)
+	}
+	if len(p.Header.Merged) > 0 {
+		judge = nil
+	}
 	for e, err := range p.Hosts() {
 		if err != nil {
-			return err
+			return nil, err
 		}
-		h, err := r.host(e)
-		if err != nil {
-			return err
+		h := Host{Host: e.Host}
+		if judge != nil {
+			h.Findings = judge(p.Header, e.Host)
+		} else if h.Findings, err = recorded(e); err != nil {
+			return nil, err
 		}
-		if !visit(h) {
-			return nil
+		verdict.Satisfy(h.Findings)
+		if !visit(&h) {
+			break
 		}
 	}
-	if end := p.End(); end != nil {
-		r.End = *end
-	}
-	r.Truncated = p.Truncated()
-	return nil
+	return p, nil
 }
 
-// host judges one host of the record.
-func (r *Run) host(e record.Entry) (Host, error) {
-	h := Host{Host: e.Host}
-	if r.judge != nil && len(r.Header.Merged) == 0 {
-		h.Findings = r.judge(r.Header, e.Host)
-		verdict.Satisfy(h.Findings)
-		return h, nil
-	}
-	for _, raw := range e.Findings {
-		var f verdict.Finding
+// recorded are the findings of a host as they were written.
+func recorded(e record.Entry) ([]verdict.Finding, error) {
+	out := make([]verdict.Finding, len(e.Findings))
+	for i, raw := range e.Findings {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			return h, fmt.Errorf("a finding of host %q: %w", e.Host.Name, err)
-		}
-		h.Findings = append(h.Findings, f)
-	}
-	verdict.Satisfy(h.Findings)
-	return h, nil
-}
-
-// silent counts the endpoints whose silence was taken for an answer.
-func silent(observations []scanner.Observation) int {
-	n := 0
-	for _, o := range observations {
-		if o.Sweep() && o.Outcome == scanner.Silent {
-			n++
+		if err := d.Decode(&out[i]); err != nil {
+			return nil, fmt.Errorf("a finding of host %q: %w", e.Host.Name, err)
 		}
 	}
-	return n
+	return out, nil
 }

@@ -34,10 +34,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 		o.Width = 80
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
-	view, err := t.look()
-	if err != nil {
-		return err
-	}
+	view := r.measured()
 	t.answer()
 	t.rows(view)
 	t.coverage()
@@ -45,12 +42,9 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	t.boundaries()
 	t.nextStep()
 	t.doubt()
-	if o.Verbose {
-		err = t.everyHost()
-	} else {
+	if !o.Verbose {
 		t.hosts(view)
-	}
-	if err != nil {
+	} else if err := t.everyHost(); err != nil {
 		return err
 	}
 	return t.out.flush()
@@ -135,7 +129,7 @@ func (t *text) rows(v *look) {
 	}
 	t.out.head("WHAT WORKS")
 	for _, p := range t.inOrder(t.r.Tally.Requirements) {
-		row := v.rows[p.Name]
+		row := v.named(p.Name)
 		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.ports),
 			v.digits, p.States[verdict.Open], v.digits, p.Total())
 		if p.States[verdict.Open] > 0 {
@@ -362,7 +356,7 @@ func portOf(p scanner.Protocol, ports []uint16) string {
 }
 
 // portsOf are all ports that a finding is about.
-func portsOf(f verdict.Finding) []uint16 {
+func portsOf(f *verdict.Finding) []uint16 {
 	if len(f.Ports) == 0 {
 		return []uint16{f.Port}
 	}

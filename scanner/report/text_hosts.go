@@ -3,27 +3,36 @@ package report
 import (
 	"cmreach/scanner"
 	"cmreach/scanner/verdict"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// look is what the text needs to know of the hosts before it begins.
+// look is what the short text shows of the hosts. It is filled host by host,
+// and does not grow with their number.
 type look struct {
-	rows      map[string]rowLook
-	nameWidth int
-	portWidth int
-	digits    int
+	rows []rowLook // in the order in which they came
 	// lines are the hosts to show, by class, at most textHosts for each, and
 	// few that say the same: the causes tell how many there are.
 	lines map[verdict.Class][]hostLine
+	// plenty are the shapes of hosts of which enough are in lines.
+	plenty map[string]bool
+	shape  []byte // of the host that is being added
+
+	// The widths of the columns, for the table of rows.
+	nameWidth, portWidth, digits int
 }
 
 // textAlike is how many hosts with the same trouble the short report lists.
 const textAlike = 3
 
+// maxShapes bounds what look remembers of hosts that it need not look at.
+const maxShapes = 1024
+
 // rowLook is a row of a profile as its findings show it.
 type rowLook struct {
+	name          string
 	protocol      scanner.Protocol
 	ports         []uint16
 	informational bool
@@ -39,35 +48,72 @@ var shown = []verdict.Class{
 	verdict.ClassPassed, verdict.ClassSatisfied, verdict.ClassOptional,
 }
 
-// look walks the hosts once and keeps what the short report shows of them.
-func (t *text) look() (*look, error) {
-	v := &look{portWidth: 8, rows: map[string]rowLook{}, lines: map[verdict.Class][]hostLine{}}
-	for h, err := range t.r.Hosts() {
-		if err != nil {
-			return nil, err
+func newLook() look {
+	return look{lines: map[verdict.Class][]hostLine{}, plenty: map[string]bool{}}
+}
+
+// add keeps what the short report shows of a host.
+func (v *look) add(h *Host, c verdict.Class) {
+	v.shape = v.shape[:0]
+	for i := range h.Findings {
+		f := &h.Findings[i]
+		at := v.row(f, i)
+		if row := &v.rows[at]; f.State == verdict.Open && (row.proof == scanner.AssuranceNone || f.Assurance < row.proof) {
+			row.proof = f.Assurance
 		}
-		for _, f := range h.Findings {
-			row, have := v.rows[f.Requirement]
-			if !have {
-				row = rowLook{protocol: f.Protocol, ports: portsOf(f), informational: !f.Required}
-			}
-			if f.State == verdict.Open && (row.proof == scanner.AssuranceNone || f.Assurance < row.proof) {
-				row.proof = f.Assurance
-			}
-			v.rows[f.Requirement] = row
-		}
-		c := verdict.HostClass(h.Findings, t.r.Tally.Fail)
-		if l := t.hostLine(h); len(v.lines[c]) < textHosts && v.alike(c, l) < textAlike {
-			v.lines[c] = append(v.lines[c], l)
+		v.shape = append(binary.LittleEndian.AppendUint32(v.shape, uint32(at)), byte(f.State), 0) //nolint:gosec // there are few rows
+		if f.Required && f.SatisfiedBy == "" {
+			v.shape[len(v.shape)-1] = 1
 		}
 	}
-	for _, p := range t.r.Tally.Requirements {
-		row := v.rows[p.Name]
+	if len(v.lines[c]) >= textHosts || v.plenty[string(v.shape)] {
+		return
+	}
+	l := lineOf(h)
+	if v.alike(c, l) < textAlike {
+		v.lines[c] = append(v.lines[c], l)
+		return
+	}
+	if len(v.plenty) >= maxShapes {
+		clear(v.plenty)
+	}
+	v.plenty[string(v.shape)] = true
+}
+
+// row finds or makes the row of a finding. The guess is where it most likely is.
+func (v *look) row(f *verdict.Finding, guess int) int {
+	if guess < len(v.rows) && v.rows[guess].name == f.Requirement {
+		return guess
+	}
+	i := slices.IndexFunc(v.rows, func(r rowLook) bool { return r.name == f.Requirement })
+	if i < 0 {
+		i = len(v.rows)
+		v.rows = append(v.rows, rowLook{name: f.Requirement, protocol: f.Protocol, ports: portsOf(f), informational: !f.Required})
+	}
+	return i
+}
+
+// named is the row of that name.
+func (v *look) named(name string) rowLook {
+	for _, r := range v.rows {
+		if r.name == name {
+			return r
+		}
+	}
+	return rowLook{}
+}
+
+// measured is the look with the widths of the columns.
+func (r *Run) measured() *look {
+	v := r.look
+	v.portWidth, v.nameWidth, v.digits = 8, 0, 0
+	for _, p := range r.Tally.Requirements {
+		row := v.named(p.Name)
 		v.portWidth = max(v.portWidth, len(portOf(row.protocol, row.ports)))
 		v.nameWidth = min(max(v.nameWidth, len(clean(p.Name))), 30)
 		v.digits = max(v.digits, len(fmt.Sprint(p.Total())))
 	}
-	return v, nil
+	return &v
 }
 
 func (v *look) alike(c verdict.Class, l hostLine) int {
@@ -80,8 +126,8 @@ func (v *look) alike(c verdict.Class, l hostLine) int {
 	return n
 }
 
-// hostLine says of a host what does not work, by state.
-func (t *text) hostLine(h Host) hostLine {
+// lineOf says of a host what does not work, by state.
+func lineOf(h *Host) hostLine {
 	l := hostLine{name: clean(h.Name), addr: "-"}
 	if h.Addr.IsValid() {
 		l.addr = clean(h.Addr.String())

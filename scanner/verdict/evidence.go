@@ -2,121 +2,136 @@ package verdict
 
 import (
 	"cmreach/scanner"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // evidence says what the verdict on the path rests on, a line each.
-func (p *path) evidence() []string {
-	var lines []string
-	add := func(o *scanner.Observation) {
-		if o != nil {
-			lines = append(lines, p.view.describe(o))
-		}
-	}
-	add(p.sweep)
-	add(p.talk)
+func (p *path) evidence() {
+	v := p.view
+	v.line(p.sweep)
+	v.line(p.talk)
 	if p.farSweep != nil && p.farSweep != p.sweep {
 		asked := *p.farSweep
 		asked.Probe = asked.Asked // tells it from the service's own question
-		add(&asked)
+		v.line(&asked)
 	}
-	add(p.farTalk)
+	v.line(p.farTalk)
 	if p.farTalk == nil {
-		add(p.holder())
+		v.line(p.holder())
 	}
-	for _, n := range p.allPorts() {
-		add(n.sweep)
-		add(n.talk)
-	}
-	for i := range p.view.host.Observations {
-		o := &p.view.host.Observations[i]
-		if o.HopLimit != 0 && p.sweep != nil && o.Protocol == p.sweep.Protocol && o.Port == p.sweep.Port {
-			add(o)
+	for _, list := range [][]port{p.named, p.extra} {
+		for _, n := range list {
+			v.line(n.sweep)
+			v.line(n.talk)
 		}
 	}
-	if len(lines) == 0 {
-		add(p.view.first(outcome(scanner.Unresolved, scanner.LocalError)))
+	for _, o := range v.obs {
+		if o.HopLimit != 0 && p.sweep != nil && o.Protocol == p.sweep.Protocol && o.Port == p.sweep.Port {
+			v.line(o)
+		}
 	}
-	for _, o := range p.view.host.Observations {
+	if len(v.marks) == 0 {
+		v.line(v.first(func(o *scanner.Observation) bool {
+			return o.Outcome == scanner.Unresolved || o.Outcome == scanner.LocalError
+		}))
+	}
+	for _, o := range v.obs {
 		if o.Probe != scanner.NameAudit {
 			continue
 		}
 		for _, d := range o.Details {
-			lines = append(lines, "name service: "+d.Value)
+			v.text = append(append(v.text, "name service: "...), d.Value...)
+			v.marks = append(v.marks, len(v.text))
 		}
 	}
-	return lines
+}
+
+// line adds an observation to the evidence.
+func (v *view) line(o *scanner.Observation) {
+	if o != nil {
+		v.text = v.describe(v.text, o)
+		v.marks = append(v.marks, len(v.text))
+	}
 }
 
 // describe puts an observation in words.
-func (v *view) describe(o *scanner.Observation) string {
-	var b strings.Builder
-	b.WriteString(where(o))
-	b.WriteString(": ")
-	b.WriteString(v.seen(o))
+func (v *view) describe(b []byte, o *scanner.Observation) []byte {
+	b = append(appendWhere(b, o), ": "...)
+	b = v.appendSeen(b, o)
 	if o.Took > 0 {
-		fmt.Fprintf(&b, " after %s", round(o.Took))
+		b = appendDuration(append(b, " after "...), round(o.Took))
 	}
 	if o.Tries > 1 {
-		fmt.Fprintf(&b, ", %d tries", o.Tries)
+		b = append(strconv.AppendInt(append(b, ", "...), int64(o.Tries), 10), " tries"...)
 	}
 	if o.TTL != 0 {
-		fmt.Fprintf(&b, ", TTL %d", o.TTL)
+		b = strconv.AppendUint(append(b, ", TTL "...), uint64(o.TTL), 10)
 	}
 	if o.Err != "" {
-		fmt.Fprintf(&b, " (%s)", o.Err)
+		b = append(append(append(b, " ("...), o.Err...), ')')
 	}
-	if id := describeIdentity(o.Identity); id != "" {
-		b.WriteString("; " + id)
+	if id := describeIdentity(&o.Identity); id != "" {
+		b = append(append(b, "; "...), id...)
 	}
-	for _, d := range o.Details {
-		fmt.Fprintf(&b, "; %s %s", d.Key, d.Value)
+	for i := range o.Details {
+		d := &o.Details[i]
+		b = append(append(append(append(b, "; "...), d.Key...), ' '), d.Value...)
 	}
 	if o.FarEnd != nil {
-		b.WriteString("; " + held(o.FarEnd))
+		b = append(append(b, "; "...), held(o.FarEnd)...)
 	}
-	return b.String()
+	return b
 }
 
-func where(o *scanner.Observation) string {
-	at := upper[o.Protocol]
+// appendWhere names the endpoint that an observation is of.
+func appendWhere(b []byte, o *scanner.Observation) []byte {
+	from := len(b)
+	b = append(b, upper(o.Protocol)...)
 	if o.Port != 0 {
-		at = fmt.Sprintf("%s %d", at, o.Port)
+		b = strconv.AppendUint(append(b, ' '), uint64(o.Port), 10)
 	}
-	if at == "" {
-		at = "name"
+	if len(b) == from {
+		b = append(b, "name"...)
 	}
 	if o.Probe != "" {
-		at += " " + o.Probe
+		b = append(append(b, ' '), o.Probe...)
 	}
 	if o.HopLimit != 0 {
-		at += fmt.Sprintf(" with hop limit %d", o.HopLimit)
+		b = strconv.AppendUint(append(b, " with hop limit "...), uint64(o.HopLimit), 10)
 	}
-	return at
+	return b
 }
 
-// seen is what came back.
-func (v *view) seen(o *scanner.Observation) string {
+// appendSeen says what came back.
+func (v *view) appendSeen(b []byte, o *scanner.Observation) []byte {
 	switch o.Outcome {
 	case scanner.Answered:
-		switch o.Protocol {
-		case scanner.TCP:
-			return "SYN-ACK"
-		case scanner.ICMP:
-			return "echo reply from " + o.From.String()
-		default:
-			return "answered"
+		if o.Protocol == scanner.ICMP {
+			return appendAddr(append(b, "echo reply from "...), o.From)
 		}
+	case scanner.Rejected, scanner.Expired:
+		b = append(appendICMP(b, v.host.Addr, o.ICMP), " from "...)
+		if !o.From.IsValid() {
+			return append(b, "an unknown sender"...)
+		}
+		return o.From.AppendTo(b)
+	default:
+	}
+	return append(b, seen(o)...)
+}
+
+// seen is what came back, where that is a word for all.
+func seen(o *scanner.Observation) string {
+	switch o.Outcome {
+	case scanner.Answered:
+		if o.Protocol == scanner.TCP {
+			return "SYN-ACK"
+		}
+		return "answered"
 	case scanner.Refused:
 		return "RST"
-	case scanner.Rejected, scanner.Expired:
-		from := "an unknown sender"
-		if o.From.IsValid() {
-			from = o.From.String()
-		}
-		return fmt.Sprintf("%s from %s", icmpText(v.host.Addr, o.ICMP), from)
 	case scanner.Silent:
 		return "no answer"
 	case scanner.Unresolved:
@@ -141,7 +156,10 @@ func (v *view) seen(o *scanner.Observation) string {
 	}
 }
 
-func describeIdentity(id scanner.Identity) string {
+func describeIdentity(id *scanner.Identity) string {
+	if id.Computer == "" && id.DNSName == "" && id.DNSDomain == "" && len(id.Names) == 0 && id.OS == "" {
+		return ""
+	}
 	var parts []string
 	add := func(label, value string) {
 		if value != "" {
@@ -164,5 +182,24 @@ func round(d time.Duration) time.Duration {
 		return d.Round(10 * time.Microsecond)
 	default:
 		return d.Round(time.Microsecond)
+	}
+}
+
+// appendDuration appends a rounded time as its String gives it.
+func appendDuration(b []byte, d time.Duration) []byte {
+	switch {
+	case d >= time.Millisecond && d < time.Second:
+		b = strconv.AppendInt(b, int64(d/time.Millisecond), 10)
+		if part := int(d % time.Millisecond / (10 * time.Microsecond)); part > 0 {
+			b = append(b, '.', byte('0'+part/10))
+			if part%10 > 0 {
+				b = append(b, byte('0'+part%10))
+			}
+		}
+		return append(b, "ms"...)
+	case d >= time.Microsecond && d < time.Millisecond:
+		return append(strconv.AppendInt(b, int64(d/time.Microsecond), 10), "µs"...)
+	default:
+		return append(b, d.String()...)
 	}
 }

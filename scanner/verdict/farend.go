@@ -3,6 +3,7 @@ package verdict
 import (
 	"cmreach/scanner"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,14 +25,14 @@ func (p *path) askFarEnd() {
 	p.farSweep = p.view.first(func(o *scanner.Observation) bool {
 		return o.Sweep() && o.Protocol == p.row.Protocol && o.Port == p.row.Port && o.Asked == p.row.FarEnd
 	})
-	if p.row.Probe == "" || farSwept(p, scanner.Rejected, scanner.Expired) && swept(scanner.LocalError, scanner.Silent)(p) {
+	if p.row.Probe == "" || p.farSwept(scanner.Rejected, scanner.Expired) && p.swept(scanner.LocalError, scanner.Silent) {
 		p.sweep = p.farSweep
 	}
 }
 
 // service reports whether the service of the row was heard on it, which says
 // more than the listener.
-func (p *path) service() bool { return talked(scanner.Spoke, scanner.Foreign, scanner.Garbled)(p) }
+func (p *path) service() bool { return p.talked(scanner.Spoke, scanner.Foreign, scanner.Garbled) }
 
 // holder is the answer in which the listener says that it held the row's port
 // while the packets met their outcome; nil: there is none.
@@ -53,9 +54,9 @@ func (v *view) listens() bool {
 	return v.first(func(o *scanner.Observation) bool { return o.FarEnd != nil && o.Outcome == scanner.Spoke }) != nil
 }
 
-// farSwept is satisfied by paths whose question to the listener ended so.
-func farSwept(p *path, wanted ...scanner.Outcome) bool {
-	return p.farSweep != nil && outcome(wanted...)(p.farSweep)
+// farSwept reports whether the path's question to the listener ended so.
+func (p *path) farSwept(wanted ...scanner.Outcome) bool {
+	return p.farSweep != nil && slices.Contains(wanted, p.farSweep.Outcome)
 }
 
 // farEndRules are for rows that "cmreach listen" was asked about.
@@ -64,16 +65,16 @@ var farEndRules = []Rule{
 		Reason: "open.far-end", State: Open,
 		Doc:  "\"cmreach listen\" on the host answered on this port with the key. That proves the way to the port, not the service, whose place it holds.",
 		when: func(p *path) bool { return p.farTalk != nil && p.farTalk.Outcome == scanner.Spoke && !p.service() },
-		say: func(p *path) string {
-			return fmt.Sprintf("%s gets through: cmreach listen on the host answered there; the service itself was not heard", p.what())
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%s gets through: cmreach listen on the host answered there; the service itself was not heard", p.what())
 		},
 	},
 	{
 		Reason: "blocked.far-end", State: Blocked,
 		Doc:  "Nothing came back, however often it was asked, although \"cmreach listen\" on the host held the port at that time and said so on another one: a firewall on the way or on the host swallows it. Windows Firewall may admit the service's program and not cmreach: admit that too, to tell the two apart.",
-		when: func(p *path) bool { return farSwept(p, scanner.Silent) && !p.service() && p.held() },
-		say: func(p *path) string {
-			return fmt.Sprintf("%s is swallowed: %d tries without an answer, although cmreach listen on the host holds the port: by a firewall on the way, or by the host's own, which may not admit cmreach", p.what(), p.farSweep.Tries)
+		when: func(p *path) bool { return p.farSwept(scanner.Silent) && !p.service() && p.held() },
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%s is swallowed: %d tries without an answer, although cmreach listen on the host holds the port: by a firewall on the way, or by the host's own, which may not admit cmreach", p.what(), p.farSweep.Tries)
 		},
 	},
 	{
@@ -82,10 +83,10 @@ var farEndRules = []Rule{
 		when: func(p *path) bool {
 			o := p.farSweep
 			another := p.view.middleboxReset(o) || p.view.filtered(o) && o.From != p.view.host.Addr
-			return farSwept(p, scanner.Refused, scanner.Rejected) && !p.service() && p.held() && !another
+			return p.farSwept(scanner.Refused, scanner.Rejected) && !p.service() && p.held() && !another
 		},
-		say: func(p *path) string {
-			return fmt.Sprintf("%s is refused, although cmreach listen on the host holds the port: a firewall refuses it", p.what())
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%s is refused, although cmreach listen on the host holds the port: a firewall refuses it", p.what())
 		},
 	},
 }
@@ -96,14 +97,14 @@ var farEndSilence = Rule{
 	Reason: "inconclusive.far-end-silent", State: Inconclusive,
 	Doc: "No answer came, neither of a service nor of \"cmreach listen\". That decides nothing, unless the listener says on another port that it holds this one: start it on the host, and check again.",
 	when: func(p *path) bool {
-		return farSwept(p, scanner.Silent) && (p.view.answered || p.view.udpOnly()) &&
+		return p.farSwept(scanner.Silent) && (p.view.answered || p.view.udpOnly()) &&
 			(p.row.Protocol == scanner.UDP || p.row.Listener == scanner.ListenerWithClient)
 	},
-	say: func(p *path) string {
+	say: func(p *path, b []byte) []byte {
 		if p.view.listens() {
-			return fmt.Sprintf("no answer from %s, and cmreach listen on %s did not hold it all the time: start it there with this port", p.what(), p.view.host.Name)
+			return fmt.Appendf(b, "no answer from %s, and cmreach listen on %s did not hold it all the time: start it there with this port", p.what(), p.view.host.Name)
 		}
-		return fmt.Sprintf("no answer from %s, which decides nothing: start cmreach listen on %s, and check again", p.what(), p.view.host.Name)
+		return fmt.Appendf(b, "no answer from %s, which decides nothing: start cmreach listen on %s, and check again", p.what(), p.view.host.Name)
 	},
 }
 

@@ -21,11 +21,19 @@ const (
 // kindOf reads the type and code of a destination unreachable message: RFC 792
 // and RFC 1812 5.2.7.1 for IPv4, RFC 4443 3.1 for IPv6.
 func kindOf(a netip.Addr, e scanner.ICMPError) kind {
-	table := icmp4
+	return meaningOf(a, e).kind
+}
+
+// meaningOf finds what an error means; of one that is not known, nothing.
+func meaningOf(a netip.Addr, e scanner.ICMPError) meaning {
+	list := icmp4
 	if a.Is6() {
-		table = icmp6
+		list = icmp6
 	}
-	return table[e].kind
+	if int(e.Type) < len(list) && int(e.Code) < len(list[e.Type]) {
+		return list[e.Type][e.Code]
+	}
+	return meaning{}
 }
 
 type meaning struct {
@@ -33,45 +41,58 @@ type meaning struct {
 	text string
 }
 
-var icmp4 = map[scanner.ICMPError]meaning{
-	{Type: 3, Code: 0}:  {kindNet, "network unreachable"},
-	{Type: 3, Code: 1}:  {kindHost, "host unreachable"},
-	{Type: 3, Code: 2}:  {kindOther, "protocol unreachable"},
-	{Type: 3, Code: 3}:  {kindPort, "port unreachable"},
-	{Type: 3, Code: 4}:  {kindSize, "fragmentation needed"},
-	{Type: 3, Code: 5}:  {kindOther, "source route failed"},
-	{Type: 3, Code: 6}:  {kindNet, "network unknown"},
-	{Type: 3, Code: 7}:  {kindHost, "host unknown"},
-	{Type: 3, Code: 9}:  {kindProhibited, "network administratively prohibited"},
-	{Type: 3, Code: 10}: {kindProhibited, "host administratively prohibited"},
-	{Type: 3, Code: 11}: {kindNet, "network unreachable for this service"},
-	{Type: 3, Code: 12}: {kindHost, "host unreachable for this service"},
-	{Type: 3, Code: 13}: {kindProhibited, "administratively prohibited"},
-	{Type: 11, Code: 0}: {kindOther, "hop limit exceeded"},
+// The errors by type and code.
+var icmp4 = [][]meaning{
+	3: {
+		0:  {kindNet, "network unreachable"},
+		1:  {kindHost, "host unreachable"},
+		2:  {kindOther, "protocol unreachable"},
+		3:  {kindPort, "port unreachable"},
+		4:  {kindSize, "fragmentation needed"},
+		5:  {kindOther, "source route failed"},
+		6:  {kindNet, "network unknown"},
+		7:  {kindHost, "host unknown"},
+		9:  {kindProhibited, "network administratively prohibited"},
+		10: {kindProhibited, "host administratively prohibited"},
+		11: {kindNet, "network unreachable for this service"},
+		12: {kindHost, "host unreachable for this service"},
+		13: {kindProhibited, "administratively prohibited"},
+	},
+	11: {{kindOther, "hop limit exceeded"}},
 }
 
-var icmp6 = map[scanner.ICMPError]meaning{
-	{Type: 1, Code: 0}: {kindNet, "no route"},
-	{Type: 1, Code: 1}: {kindProhibited, "administratively prohibited"},
-	{Type: 1, Code: 2}: {kindNet, "beyond the scope of the source address"},
-	{Type: 1, Code: 3}: {kindHost, "address unreachable"},
-	{Type: 1, Code: 4}: {kindPort, "port unreachable"},
-	{Type: 1, Code: 5}: {kindProhibited, "source address refused by policy"},
-	{Type: 1, Code: 6}: {kindProhibited, "route rejected"},
-	{Type: 2, Code: 0}: {kindSize, "packet too big"},
-	{Type: 3, Code: 0}: {kindOther, "hop limit exceeded"},
+var icmp6 = [][]meaning{
+	1: {
+		0: {kindNet, "no route"},
+		1: {kindProhibited, "administratively prohibited"},
+		2: {kindNet, "beyond the scope of the source address"},
+		3: {kindHost, "address unreachable"},
+		4: {kindPort, "port unreachable"},
+		5: {kindProhibited, "source address refused by policy"},
+		6: {kindProhibited, "route rejected"},
+	},
+	2: {{kindSize, "packet too big"}},
+	3: {{kindOther, "hop limit exceeded"}},
 }
 
 // icmpText is the message of an ICMP error in words.
 func icmpText(a netip.Addr, e scanner.ICMPError) string {
-	table := icmp4
-	if a.Is6() {
-		table = icmp6
-	}
-	if m, ok := table[e]; ok {
+	if m := meaningOf(a, e); m.text != "" {
 		return m.text
 	}
 	return fmt.Sprintf("ICMP type %d code %d", e.Type, e.Code)
+}
+
+func appendICMP(b []byte, a netip.Addr, e scanner.ICMPError) []byte {
+	return append(b, icmpText(a, e)...)
+}
+
+// appendAddr appends an address as its String gives it.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return append(b, a.String()...)
+	}
+	return a.AppendTo(b)
 }
 
 // unreachable reports whether somebody on the way said that the host cannot be

@@ -10,15 +10,19 @@ import (
 // Context is what Judge must know beside the evidence.
 type Context struct {
 	Vantage scanner.Role // the role of the machine that ran the check
+	// Brief leaves out the message and the evidence of open paths, for callers
+	// that count them and do not show them.
+	Brief bool
 }
 
 // Judge returns one finding for each row of the host, in the order of the
 // rows. It is total: whatever was observed, or not, each row gets a state.
 func Judge(h scanner.Host, c Context) []Finding {
-	v := newView(h)
+	v := newView(&h)
 	out := make([]Finding, len(h.Rows))
 	for i, row := range h.Rows {
-		out[i] = v.finding(row)
+		v.brief = c.Brief && row.FromHere
+		v.judge(row, &out[i])
 		if !row.FromHere && out[i].State != Unresolved && out[i].State != Error && out[i].State != Untested {
 			untested(&out[i], row, c)
 		}
@@ -27,17 +31,19 @@ func Judge(h scanner.Host, c Context) []Finding {
 	return out
 }
 
-// finding applies the first rule that matches.
-func (p *path) finding() Finding {
+// judge applies the first rule that matches.
+func (p *path) judge(f *Finding) {
 	row, h := p.row, p.view.host
-	f := Finding{
+	r := match(p)
+	*f = Finding{
 		Profile: row.Profile, Requirement: row.ID, From: row.From, To: row.To,
 		Host: h.Name, Addr: h.Addr, Protocol: row.Protocol, Port: row.Port,
 		Required: row.Need == scanner.Required, AnyOf: row.AnyOf, Fix: row.Fix,
-		Evidence: p.evidence(), Boundary: h.Boundary, Tags: h.Tags,
+		Boundary: h.Boundary, Tags: h.Tags, State: r.State, Reason: r.Reason,
 	}
-	r := match(p)
-	f.State, f.Reason, f.Message = r.State, r.Reason, r.say(p)
+	if r.State != Open || !p.view.brief {
+		p.explain(r, f)
+	}
 	switch f.State {
 	case Open:
 		f.Assurance = p.assurance()
@@ -47,7 +53,26 @@ func (p *path) finding() Finding {
 		f.Between = p.between()
 	default:
 	}
-	return f
+}
+
+// explain puts the verdict into a sentence, and the evidence into lines. All
+// are parts of one text.
+func (p *path) explain(r *Rule, f *Finding) {
+	v := p.view
+	v.text, v.marks = r.say(p, v.text[:0]), v.marks[:0]
+	said := len(v.text)
+	p.evidence()
+	text := string(v.text)
+	f.Message = text[:said]
+	if len(v.marks) == 0 {
+		return
+	}
+	f.Evidence = make([]string, len(v.marks))
+	from := said
+	for i, to := range v.marks {
+		f.Evidence[i] = text[from:to]
+		from = to
+	}
 }
 
 // untested rewrites a finding of a row that starts at another machine: what
@@ -85,10 +110,14 @@ func rowName(id string) string {
 // satisfy marks the members of any-of groups of which another one is open.
 func satisfy(fs []Finding) {
 	for i := range fs {
-		for _, other := range fs {
-			if fs[i].AnyOf != "" && fs[i].State != Open && other.State == Open &&
-				other.AnyOf == fs[i].AnyOf && other.Profile == fs[i].Profile {
-				fs[i].SatisfiedBy = other.Requirement
+		f := &fs[i]
+		if f.AnyOf == "" || f.State == Open {
+			continue
+		}
+		for k := range fs {
+			other := &fs[k]
+			if other.State == Open && other.AnyOf == f.AnyOf && other.Profile == f.Profile {
+				f.SatisfiedBy = other.Requirement
 				break
 			}
 		}

@@ -96,7 +96,8 @@ type Coverages []Coverage
 
 // AddHost counts the findings of one host, which Satisfy has seen.
 func (cs *Coverages) AddHost(findings []Finding) {
-	for _, f := range findings {
+	for k := range findings {
+		f := &findings[k]
 		i := slices.IndexFunc(*cs, func(c Coverage) bool { return c.Profile == f.Profile })
 		if i < 0 {
 			i = len(*cs)
@@ -112,7 +113,7 @@ func (cs *Coverages) AddHost(findings []Finding) {
 			c.ByHand++
 		default:
 			c.Required++
-			if proven(f) {
+			if f.proven() {
 				c.Proven++
 			}
 		}
@@ -121,7 +122,7 @@ func (cs *Coverages) AddHost(findings []Finding) {
 
 // proven reports whether a path is known to work or not to work. Of a host that
 // is off, or whose name has no address, nothing is known.
-func proven(f Finding) bool {
+func (f *Finding) proven() bool {
 	switch f.State {
 	case Open, Blocked, Closed, WrongService, WrongHost:
 		return true

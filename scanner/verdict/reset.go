@@ -12,27 +12,45 @@ import (
 // distances are the hops at which things happened to one endpoint, from the
 // packets with a limited hop count.
 type distances struct {
-	answer  int                // the lowest hop limit at which an answer or a refusal came; 0: none
-	outcome scanner.Outcome    // what came then
-	hops    map[int]netip.Addr // routers that reported "time exceeded"
-	last    int                // the farthest of these
+	answer  int             // the lowest hop limit at which an answer or a refusal came; 0: none
+	outcome scanner.Outcome // what came then
+	hops    []hop           // routers that reported "time exceeded"
+	last    int             // the farthest of these
+}
+
+// hop is a router on the way, and how far it is.
+type hop struct {
+	limit int
+	from  netip.Addr
+}
+
+// at is the router at a distance; of several that were seen there, the last.
+func (d distances) at(limit int) (netip.Addr, bool) {
+	for i := len(d.hops) - 1; i >= 0; i-- {
+		if d.hops[i].limit == limit {
+			return d.hops[i].from, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 func (v *view) distances(proto scanner.Protocol, port uint16) distances {
-	d := distances{hops: map[int]netip.Addr{}}
-	for i := range v.host.Observations {
-		o := &v.host.Observations[i]
+	var d distances
+	if !v.limited {
+		return d
+	}
+	for _, o := range v.obs {
 		if o.HopLimit == 0 || o.Protocol != proto || o.Port != port {
 			continue
 		}
-		hop := int(o.HopLimit)
+		limit := int(o.HopLimit)
 		switch o.Outcome {
 		case scanner.Expired:
-			d.hops[hop] = o.From
-			d.last = max(d.last, hop)
+			d.hops = append(d.hops, hop{limit, o.From})
+			d.last = max(d.last, limit)
 		case scanner.Answered, scanner.Refused:
-			if d.answer == 0 || hop < d.answer {
-				d.answer, d.outcome = hop, o.Outcome
+			if d.answer == 0 || limit < d.answer {
+				d.answer, d.outcome = limit, o.Outcome
 			}
 		default:
 		}
@@ -43,8 +61,7 @@ func (v *view) distances(proto scanner.Protocol, port uint16) distances {
 // reference returns the distances of an endpoint at which the host itself
 // answered.
 func (v *view) reference() (distances, bool) {
-	for i := range v.host.Observations {
-		o := &v.host.Observations[i]
+	for _, o := range v.obs {
 		if o.HopLimit == 0 || o.Outcome != scanner.Answered {
 			continue
 		}
@@ -78,8 +95,7 @@ func (v *view) origin(o *scanner.Observation) origin {
 		return originUnknown
 	}
 	compared := false
-	for i := range v.host.Observations {
-		r := &v.host.Observations[i]
+	for _, r := range v.obs {
 		if !r.Sweep() || r.Outcome != scanner.Answered || r.TTL == 0 {
 			continue
 		}
@@ -103,8 +119,8 @@ func (v *view) origin(o *scanner.Observation) origin {
 // again with limited hops, and what holds for one holds for all of the host.
 func (v *view) adjacent() bool {
 	near := false
-	for i := range v.host.Observations {
-		switch o := &v.host.Observations[i]; {
+	for _, o := range v.obs {
+		switch {
 		case o.HopLimit == 0:
 		case o.Outcome == scanner.Expired:
 			return false
@@ -118,8 +134,7 @@ func (v *view) adjacent() bool {
 // asFar reports whether a refusal came from as far away as another of which the
 // hops show that the host sent it: from a router on the way it would be nearer.
 func (v *view) asFar(o *scanner.Observation) bool {
-	for i := range v.host.Observations {
-		r := &v.host.Observations[i]
+	for _, r := range v.obs {
 		if !r.Sweep() || r.Outcome != scanner.Refused || r.TTL == 0 || scanner.Hops(r.TTL) != scanner.Hops(o.TTL) {
 			continue
 		}
@@ -143,11 +158,12 @@ func (v *view) resetter(o *scanner.Observation) netip.Addr {
 	if d.answer < 2 {
 		return netip.Addr{}
 	}
-	if a, ok := d.hops[d.answer-1]; ok {
+	if a, ok := d.at(d.answer - 1); ok {
 		return a
 	}
 	ref, _ := v.reference()
-	return ref.hops[d.answer-1]
+	a, _ := ref.at(d.answer - 1)
+	return a
 }
 
 // between returns the two hops around a silent drop: the last router that
@@ -164,10 +180,11 @@ func (p *path) between() []netip.Addr {
 	}
 	next := p.view.host.Addr
 	if d.last+1 < ref.answer {
-		next = ref.hops[d.last+1]
+		next, _ = ref.at(d.last + 1)
 	}
 	if !next.IsValid() {
 		return nil
 	}
-	return []netip.Addr{d.hops[d.last], next}
+	before, _ := d.at(d.last)
+	return []netip.Addr{before, next}
 }

@@ -13,7 +13,7 @@ type Rule struct {
 	State  State
 	Doc    string // what the rule says, for people
 	when   func(*path) bool
-	say    func(*path) string
+	say    func(*path, []byte) []byte // appends the sentence
 }
 
 // Rules returns the table in its order.
@@ -25,13 +25,13 @@ func Rules() []Rule {
 }
 
 // match returns the first rule that applies; the last one always does.
-func match(p *path) Rule {
-	for _, r := range table {
-		if r.when(p) {
-			return r
+func match(p *path) *Rule {
+	for i := range table {
+		if table[i].when(p) {
+			return &table[i]
 		}
 	}
-	return table[len(table)-1]
+	return &table[len(table)-1]
 }
 
 // table is the whole table. The last rule always applies.
@@ -39,7 +39,7 @@ var table = slices.Concat(hostRules, farEndRules, faultRules, mapperRules, answe
 	Reason: "inconclusive.no-evidence", State: Inconclusive,
 	Doc:  "Nothing was observed of the path, so nothing can be said of it.",
 	when: func(*path) bool { return true },
-	say:  func(p *path) string { return fmt.Sprintf("nothing was observed of %s", p.what()) },
+	say:  func(p *path, b []byte) []byte { return fmt.Appendf(b, "nothing was observed of %s", p.what()) },
 }})
 
 // hostRules are about the host as a whole.
@@ -48,32 +48,34 @@ var hostRules = []Rule{
 		Reason: "untested.manual", State: Untested,
 		Doc:  "No packet can test it: an item to check by hand.",
 		when: func(p *path) bool { return p.row.Protocol == scanner.Manual },
-		say:  func(p *path) string { return "to be checked by hand: " + p.row.Title },
+		say: func(p *path, b []byte) []byte {
+			return append(append(b, "to be checked by hand: "...), p.row.Title...)
+		},
 	},
 	{
 		Reason: "unresolved.no-address", State: Unresolved,
-		Doc: "The name service answered that the name has no address.",
-		when: func(p *path) bool {
-			return p.view.first(outcome(scanner.Unresolved)) != nil
+		Doc:  "The name service answered that the name has no address.",
+		when: func(p *path) bool { return p.view.unresolved != nil },
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%s has no address in the name service", p.view.host.Name)
 		},
-		say: func(p *path) string { return fmt.Sprintf("%s has no address in the name service", p.view.host.Name) },
 	},
 	{
 		Reason: "error.lookup", State: Error,
 		Doc: "The name could not be looked up: the name service of this machine failed. It says nothing of the host.",
 		when: func(p *path) bool {
-			return !p.view.host.Addr.IsValid() && p.view.first(outcome(scanner.LocalError)) != nil
+			return !p.view.host.Addr.IsValid() && p.view.fault != nil
 		},
-		say: func(p *path) string {
-			return fmt.Sprintf("the name could not be looked up: %s", p.view.first(outcome(scanner.LocalError)).Err)
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "the name could not be looked up: %s", p.view.fault.Err)
 		},
 	},
 	{
 		Reason: "wrong-host.name", State: WrongHost,
 		Doc:  "The machine at this address gives another name than the one asked for: the record in the name service is stale. No row of it can be judged here.",
 		when: func(p *path) bool { return p.view.stranger != "" },
-		say: func(p *path) string {
-			return fmt.Sprintf("%s is %s, not %s: the name service points to another computer",
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%s is %s, not %s: the name service points to another computer",
 				p.view.host.Addr, p.view.stranger, p.view.host.Name)
 		},
 	},
@@ -85,7 +87,9 @@ var faultRules = []Rule{
 		Reason: "error.local", State: Error,
 		Doc:  "This machine could not do the test (no right, no route, no buffer). It says nothing of the network.",
 		when: func(p *path) bool { return p.localFault() != nil },
-		say:  func(p *path) string { return "this machine could not test it: " + p.localFault().Err },
+		say: func(p *path, b []byte) []byte {
+			return append(append(b, "this machine could not test it: "...), p.localFault().Err...)
+		},
 	},
 }
 
@@ -95,24 +99,24 @@ var mapperRules = []Rule{
 		Reason: "open.dynamic", State: Open,
 		Doc:  "At least one port that the endpoint mapper named was reached and spoke RPC.",
 		when: via(func(p *path) bool { return p.spokeOn() != 0 }),
-		say:  func(p *path) string { return fmt.Sprintf("dynamic port %d answers RPC", p.spokeOn()) },
+		say:  func(p *path, b []byte) []byte { return fmt.Appendf(b, "dynamic port %d answers RPC", p.spokeOn()) },
 	},
 	{
 		Reason: "blocked.dynamic-rejected", State: Blocked,
 		Doc:  "A device on the way rejects the ports that the endpoint mapper named, and says so by ICMP.",
 		when: via(func(p *path) bool { return p.namedPort(p.view.filtered) != nil }),
-		say: func(p *path) string {
+		say: func(p *path, b []byte) []byte {
 			o := p.namedPort(p.view.filtered)
-			return fmt.Sprintf("%s rejects the dynamic ports (%s, TCP %d)", o.From, icmpText(p.view.host.Addr, o.ICMP), o.Port)
+			return fmt.Appendf(b, "%s rejects the dynamic ports (%s, TCP %d)", o.From, icmpText(p.view.host.Addr, o.ICMP), o.Port)
 		},
 	},
 	{
 		Reason: "blocked.dynamic-reset", State: Blocked,
 		Doc:  "The ports that the endpoint mapper named are refused by a RST that the host did not send.",
 		when: via(func(p *path) bool { return p.namedPort(p.view.middleboxReset) != nil }),
-		say: func(p *path) string {
+		say: func(p *path, b []byte) []byte {
 			o := p.namedPort(p.view.middleboxReset)
-			return fmt.Sprintf("%s resets the dynamic ports (TCP %d); the host itself did not refuse", p.device(o), o.Port)
+			return fmt.Appendf(b, "%s resets the dynamic ports (TCP %d); the host itself did not refuse", p.device(o), o.Port)
 		},
 	},
 	{
@@ -122,16 +126,16 @@ var mapperRules = []Rule{
 			o := p.namedPort(refused)
 			return o != nil && p.view.origin(o) == originUnknown
 		}),
-		say: func(p *path) string {
-			return fmt.Sprintf("dynamic port %d was refused (RST), by the host or by a firewall near it: this run could not see which", p.namedPort(refused).Port)
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "dynamic port %d was refused (RST), by the host or by a firewall near it: this run could not see which", p.namedPort(refused).Port)
 		},
 	},
 	{
 		Reason: "closed.dynamic", State: Closed,
 		Doc:  "The host itself refused every port that its endpoint mapper named.",
 		when: via(func(p *path) bool { return len(p.named) > 0 && p.all(refused) }),
-		say: func(p *path) string {
-			return fmt.Sprintf("the host refuses the ports that its endpoint mapper names (TCP %d): a service has stopped", p.named[0].sweep.Port)
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "the host refuses the ports that its endpoint mapper names (TCP %d): a service has stopped", p.named[0].sweep.Port)
 		},
 	},
 	{
@@ -140,36 +144,36 @@ var mapperRules = []Rule{
 		when: via(func(p *path) bool {
 			return p.namedTalk(scanner.Foreign, scanner.Garbled) != nil
 		}),
-		say: func(p *path) string {
+		say: func(p *path, b []byte) []byte {
 			o := p.namedTalk(scanner.Foreign, scanner.Garbled)
-			return fmt.Sprintf("TCP %d was reached, but no RPC server answers there%s", o.Port, because(o))
+			return fmt.Appendf(b, "TCP %d was reached, but no RPC server answers there%s", o.Port, because(o))
 		},
 	},
 	{
 		Reason: "inconclusive.dynamic-silent", State: Inconclusive,
 		Doc:  "The ports that the endpoint mapper named stayed silent. Windows Firewall admits dynamic ports for each service, and WMI's own port is told to authenticated callers only, so silence proves nothing.",
 		when: via(func(p *path) bool { return len(p.named) > 0 }),
-		say: func(p *path) string {
-			return fmt.Sprintf("%d dynamic ports were named, none answered: a network firewall lacks the range 49152-65535, or Windows Firewall admits WMI but not these services", len(p.named))
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "%d dynamic ports were named, none answered: a network firewall lacks the range 49152-65535, or Windows Firewall admits WMI but not these services", len(p.named))
 		},
 	},
 	{
 		Reason: "inconclusive.none-named", State: Inconclusive,
 		Doc:  "The endpoint mapper answered, but named no TCP port to an anonymous caller.",
 		when: via(func(p *path) bool { return p.talk != nil && p.talk.Outcome == scanner.Spoke }),
-		say: func(p *path) string {
+		say: func(p *path, b []byte) []byte {
 			if p.talk.NeedsCredentials {
-				return "the endpoint mapper asks for credentials, so no dynamic port is known to try"
+				return append(b, "the endpoint mapper asks for credentials, so no dynamic port is known to try"...)
 			}
-			return "the endpoint mapper named no TCP port to try"
+			return append(b, "the endpoint mapper named no TCP port to try"...)
 		},
 	},
 	{
 		Reason: "inconclusive.not-asked", State: Inconclusive,
 		Doc:  "The endpoint mapper's port answers, but the mapper was not asked for the dynamic ports (--depth port).",
-		when: via(func(p *path) bool { return p.talk == nil && swept(scanner.Answered)(p) }),
-		say: func(p *path) string {
-			return fmt.Sprintf("the endpoint mapper (TCP %d) was not asked for its ports: check with --depth protocol or more", p.row.Via)
+		when: via(func(p *path) bool { return p.talk == nil && p.swept(scanner.Answered) }),
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "the endpoint mapper (TCP %d) was not asked for its ports: check with --depth protocol or more", p.row.Via)
 		},
 	},
 	{
@@ -178,8 +182,8 @@ var mapperRules = []Rule{
 		when: via(func(p *path) bool {
 			return p.view.answered || (p.sweep != nil && p.sweep.Outcome == scanner.Rejected && p.view.filtered(p.sweep))
 		}),
-		say: func(p *path) string {
-			return fmt.Sprintf("no dynamic port is known, because the endpoint mapper (TCP %d) gave no usable answer: mend that path first", p.row.Via)
+		say: func(p *path, b []byte) []byte {
+			return fmt.Appendf(b, "no dynamic port is known, because the endpoint mapper (TCP %d) gave no usable answer: mend that path first", p.row.Via)
 		},
 	},
 }

@@ -7,19 +7,21 @@ import (
 	"strings"
 )
 
-// finding judges a row: each of its ports, and of several what they come to
+// judge judges a row: each of its ports, and of several what they come to
 // together.
-func (v *view) finding(row *scanner.Requirement) Finding {
+func (v *view) judge(row *scanner.Requirement, out *Finding) {
 	if len(row.Ports) < 2 {
-		return newPath(v, row).finding()
+		newPath(v, row).judge(out)
+		return
 	}
+	v.brief = false
 	list := make([]Finding, len(row.Ports))
 	for i, port := range row.Ports {
 		one := *row
 		one.Port, one.Ports = port, nil
 		p := newPath(v, &one)
 		p.spare = i > 0 && row.Several == scanner.SeveralInstances
-		list[i] = p.finding()
+		p.judge(&list[i])
 	}
 	f := list[decides(list, row.Several)]
 	f.Port, f.Evidence = row.Port, nil
@@ -35,7 +37,7 @@ func (v *view) finding(row *scanner.Requirement) Finding {
 		}
 	}
 	f.Message += "; " + f.eachPort()
-	return f
+	*out = f
 }
 
 // decides picks the port whose finding is that of the row.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -66,7 +67,9 @@ const classes = int(ClassOptional) + 1
 
 // Classify says what a finding means when the states in fail count as failure.
 // The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
-func Classify(f Finding, fail StateSet) Class {
+func Classify(f Finding, fail StateSet) Class { return f.class(fail) }
+
+func (f *Finding) class(fail StateSet) Class {
 	switch {
 	case f.State == Open:
 		return ClassPassed
@@ -125,7 +128,7 @@ type Part struct {
 // Total is the number of findings.
 func (p Part) Total() int { return p.States.Total() }
 
-func (p *Part) add(f Finding, c Class) {
+func (p *Part) add(f *Finding, c Class) {
 	p.States[known(f.State)]++
 	p.Classes[c]++
 }
@@ -169,11 +172,13 @@ func NewTally(fail StateSet) *Tally {
 // come from elsewhere, such as an old record.
 func Satisfy(findings []Finding) { satisfy(findings) }
 
-// AddHost counts the findings of one host. A member of an any-of group that
+// AddHost counts the findings of one host, and returns the host's class. A member of an any-of group that
 // has an open member is satisfied, whether or not the finding says so itself.
-func (t *Tally) AddHost(findings []Finding) {
-	findings = append([]Finding(nil), findings...)
-	satisfy(findings)
+func (t *Tally) AddHost(findings []Finding) Class {
+	if grouped(findings) {
+		findings = slices.Clone(findings)
+		satisfy(findings)
+	}
 	t.Hosts++
 	class := HostClass(findings, t.Fail)
 	t.HostsBy[class]++
@@ -182,17 +187,30 @@ func (t *Tally) AddHost(findings []Finding) {
 		b.Hosts++
 		b.HostsBy[class]++
 	}
-	for _, f := range findings {
-		c := Classify(f, t.Fail)
+	for i := range findings {
+		f := &findings[i]
+		c := f.class(t.Fail)
 		t.All.add(f, c)
-		part(&t.Profiles, t.profiles, f.Profile).add(f, c)
-		part(&t.Requirements, t.requirements, f.Requirement).add(f, c)
+		part(&t.Profiles, t.profiles, f.Profile, 0).add(f, c)
+		part(&t.Requirements, t.requirements, f.Requirement, i).add(f, c)
 		which := &t.Required
 		if !f.Required {
 			which = &t.Informational
 		}
 		which[known(f.State)]++
 	}
+	return class
+}
+
+// grouped reports whether a finding may be satisfied by another one without
+// saying so.
+func grouped(findings []Finding) bool {
+	for i := range findings {
+		if findings[i].AnyOf != "" && findings[i].SatisfiedBy == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // boundary finds or makes the count of a boundary. There are few.
@@ -214,8 +232,12 @@ func known(s State) State {
 	return s
 }
 
-// part finds or makes the part of a name.
-func part(parts *[]Part, index map[string]int, name string) *Part {
+// part finds or makes the part of a name. The guess is where it most likely is:
+// most hosts have the same rows in the same order.
+func part(parts *[]Part, index map[string]int, name string, guess int) *Part {
+	if guess < len(*parts) && (*parts)[guess].Name == name {
+		return &(*parts)[guess]
+	}
 	i, ok := index[name]
 	if !ok {
 		i = len(*parts)
@@ -233,9 +255,9 @@ var worst = []Class{ClassFailed, ClassError, ClassUndecided, ClassPassed, ClassS
 // and ClassOptional when no path is required.
 func HostClass(findings []Finding, fail StateSet) Class {
 	var has [classes]bool
-	for _, f := range findings {
-		if f.Required {
-			has[Classify(f, fail)] = true
+	for i := range findings {
+		if f := &findings[i]; f.Required {
+			has[f.class(fail)] = true
 		}
 	}
 	for _, c := range worst {

@@ -2,25 +2,30 @@ package verdict
 
 import (
 	"cmreach/scanner"
-	"fmt"
 	"slices"
+	"strconv"
 )
 
 // The conditions and phrases that the rules are written in.
 
-// outcome is satisfied by observations that ended so.
-func outcome(wanted ...scanner.Outcome) func(*scanner.Observation) bool {
-	return func(o *scanner.Observation) bool { return slices.Contains(wanted, o.Outcome) }
+// swept reports whether the path's single packets ended so.
+func (p *path) swept(wanted ...scanner.Outcome) bool {
+	return p.sweep != nil && slices.Contains(wanted, p.sweep.Outcome)
+}
+
+// talked reports whether the path's conversation ended so.
+func (p *path) talked(wanted ...scanner.Outcome) bool {
+	return p.talk != nil && slices.Contains(wanted, p.talk.Outcome)
 }
 
 // swept is satisfied by paths whose single packets ended so.
 func swept(wanted ...scanner.Outcome) func(*path) bool {
-	return func(p *path) bool { return p.sweep != nil && slices.Contains(wanted, p.sweep.Outcome) }
+	return func(p *path) bool { return p.swept(wanted...) }
 }
 
 // talked is satisfied by paths whose conversation ended so.
 func talked(wanted ...scanner.Outcome) func(*path) bool {
-	return func(p *path) bool { return p.talk != nil && slices.Contains(wanted, p.talk.Outcome) }
+	return func(p *path) bool { return p.talked(wanted...) }
 }
 
 // via restricts a condition to rows whose ports a conversation names.
@@ -32,8 +37,8 @@ func via(f func(*path) bool) func(*path) bool {
 // the observations of the host satisfies f and the path itself got no further.
 func dead(f func(*scanner.Observation, *path) bool) func(*path) bool {
 	return func(p *path) bool {
-		return swept(scanner.Silent, scanner.Rejected, scanner.Expired)(p) && !p.view.answered &&
-			p.view.first(p.view.filtered) == nil &&
+		return p.swept(scanner.Silent, scanner.Rejected, scanner.Expired) && !p.view.answered &&
+			p.view.filter == nil &&
 			p.view.first(func(o *scanner.Observation) bool { return f(o, p) }) != nil
 	}
 }
@@ -119,31 +124,48 @@ func because(o *scanner.Observation) string {
 }
 
 // what names the path in a sentence.
-func (p *path) what() string {
+func (p *path) what() string { return string(p.appendWhat(nil)) }
+
+func (p *path) appendWhat(b []byte) []byte {
 	switch {
 	case p.row.Protocol == scanner.ICMP:
-		return "echo (ICMP)"
+		return append(b, "echo (ICMP)"...)
 	case p.row.Port == 0:
-		return "the dynamic RPC range"
+		return append(b, "the dynamic RPC range"...)
 	default:
-		return fmt.Sprintf("%s %d", upper[p.row.Protocol], p.row.Port)
+		b = append(append(b, upper(p.row.Protocol)...), ' ')
+		return strconv.AppendUint(b, uint64(p.row.Port), 10)
 	}
 }
 
-var upper = map[scanner.Protocol]string{scanner.TCP: "TCP", scanner.UDP: "UDP", scanner.ICMP: "ICMP"}
+// upper is the protocol as people write it; empty for none.
+func upper(p scanner.Protocol) string {
+	switch p {
+	case scanner.TCP:
+		return "TCP"
+	case scanner.UDP:
+		return "UDP"
+	case scanner.ICMP:
+		return "ICMP"
+	default:
+		return ""
+	}
+}
 
 // device names whoever sent the answer o.
-func (p *path) device(o *scanner.Observation) string {
+func (p *path) device(o *scanner.Observation) string { return string(p.appendDevice(nil, o)) }
+
+func (p *path) appendDevice(b []byte, o *scanner.Observation) []byte {
 	from := o.From
 	if o.Outcome == scanner.Refused {
 		from = p.view.resetter(o)
 	}
 	switch {
 	case !from.IsValid():
-		return "a device on the way"
+		return append(b, "a device on the way"...)
 	case from == p.view.host.Addr:
-		return "the host's own firewall"
+		return append(b, "the host's own firewall"...)
 	default:
-		return from.String()
+		return from.AppendTo(b)
 	}
 }

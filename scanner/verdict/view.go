@@ -9,45 +9,78 @@ import (
 
 // view is the evidence of one host, read once.
 type view struct {
-	host     scanner.Host
-	alive    bool   // something at the address answered that only a live host answers
-	answered bool   // something answered, though perhaps not the host
-	stranger string // the name of the other machine that answered; empty: none did
-	known    bool   // the machine gave the name that was asked for
+	host     *scanner.Host
+	obs      []*scanner.Observation   // in the order of compare
+	few      [12]*scanner.Observation // room for those of most hosts
+	alive    bool                     // something at the address answered that only a live host answers
+	answered bool                     // something answered, though perhaps not the host
+	stranger string                   // the name of the other machine that answered; empty: none did
+	known    bool                     // the machine gave the name that was asked for
+	limited  bool                     // there are packets with a limited hop count
+	// The first ordinary observations, in the order of compare, of something
+	// that filters, of a name without an address, and of this machine's failure.
+	filter, unresolved, fault *scanner.Observation
+
+	path  path   // of the row that is being judged
+	text  []byte // its sentence and its evidence, one after the other
+	marks []int  // where each of these ends in text
+	brief bool   // see Context
 }
 
-func newView(h scanner.Host) *view {
-	h.Observations = slices.SortedFunc(slices.Values(h.Observations), compare)
+func newView(h *scanner.Host) *view {
 	v := &view{host: h}
+	v.obs = v.few[:0]
 	for i := range h.Observations {
-		o := &h.Observations[i]
-		if o.HopLimit != 0 {
-			continue
-		}
-		switch o.Outcome {
-		case scanner.Answered:
-			v.alive = true
-		case scanner.Spoke, scanner.Foreign, scanner.Mute, scanner.Cut, scanner.Garbled:
-			v.alive = true
-		case scanner.Rejected:
-			v.alive = v.alive || o.From == h.Addr
-		case scanner.Refused:
-			v.answered = true
-		default:
-		}
-		if o.Outcome == scanner.Spoke {
-			v.identify(o.Identity)
-		}
+		v.obs = append(v.obs, &h.Observations[i])
+	}
+	slices.SortFunc(v.obs, compare)
+	for _, o := range v.obs {
+		v.note(o)
 	}
 	v.answered = v.answered || v.alive
+	v.filter = v.first(v.filtered)
 	return v
+}
+
+// note takes in what an observation says of the host as a whole.
+func (v *view) note(o *scanner.Observation) {
+	if o.HopLimit != 0 {
+		v.limited = true
+		return
+	}
+	switch o.Outcome {
+	case scanner.Answered:
+		v.alive = true
+	case scanner.Spoke:
+		v.alive = true
+		v.identify(o.Identity)
+	case scanner.Foreign, scanner.Mute, scanner.Cut, scanner.Garbled:
+		v.alive = true
+	case scanner.Rejected:
+		v.alive = v.alive || o.From == v.host.Addr
+	case scanner.Refused:
+		v.answered = true
+	case scanner.Unresolved:
+		v.unresolved = cmp.Or(v.unresolved, o)
+	case scanner.LocalError:
+		v.fault = cmp.Or(v.fault, o)
+	default:
+	}
 }
 
 // compare orders observations, so that nothing depends on the order in which
 // they were made.
-func compare(a, b scanner.Observation) int {
+func compare(a, b *scanner.Observation) int {
+	// What differs between the observations of almost every host comes first
+	// and alone: there are many hosts.
+	if a.Protocol != b.Protocol {
+		return cmp.Compare(a.Protocol, b.Protocol)
+	}
+	if a.Port != b.Port {
+		return cmp.Compare(a.Port, b.Port)
+	}
 	return cmp.Or(
-		cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Probe, b.Probe), cmp.Compare(a.Asked, b.Asked),
+		cmp.Compare(a.Probe, b.Probe), cmp.Compare(a.Asked, b.Asked),
 		cmp.Compare(a.HopLimit, b.HopLimit), cmp.Compare(a.Outcome, b.Outcome), a.From.Compare(b.From),
 		cmp.Compare(a.ICMP.Type, b.ICMP.Type), cmp.Compare(a.ICMP.Code, b.ICMP.Code), cmp.Compare(a.TTL, b.TTL),
 		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent),
@@ -57,8 +90,7 @@ func compare(a, b scanner.Observation) int {
 // find returns the observation of an endpoint: of the sweep when probe is
 // empty, else of that conversation.
 func (v *view) find(proto scanner.Protocol, port uint16, probe string) *scanner.Observation {
-	for i := range v.host.Observations {
-		o := &v.host.Observations[i]
+	for _, o := range v.obs {
 		if o.HopLimit == 0 && o.Protocol == proto && o.Port == port && o.Probe == probe {
 			return o
 		}
@@ -66,23 +98,25 @@ func (v *view) find(proto scanner.Protocol, port uint16, probe string) *scanner.
 	return nil
 }
 
-// swept returns what single packets to a row's own port showed.
+// swept returns what single packets to a row's own port showed: those that
+// asked the row's own question, or else any.
 func (v *view) swept(row *scanner.Requirement) *scanner.Observation {
-	asked := v.first(func(o *scanner.Observation) bool {
-		return o.Sweep() && o.Protocol == row.Protocol && o.Port == row.Port && o.Asked != "" && o.Asked == row.Probe
-	})
-	if asked != nil {
-		return asked
+	var other *scanner.Observation
+	for _, o := range v.obs {
+		switch {
+		case o.HopLimit != 0 || o.Probe != "" || o.Protocol != row.Protocol || o.Port != row.Port:
+		case o.Asked != "" && o.Asked == row.Probe:
+			return o
+		case other == nil && (o.Asked == "" || row.Probe == ""):
+			other = o
+		}
 	}
-	return v.first(func(o *scanner.Observation) bool {
-		return o.Sweep() && o.Protocol == row.Protocol && o.Port == row.Port && (o.Asked == "" || row.Probe == "")
-	})
+	return other
 }
 
 // first returns the first ordinary observation that satisfies f.
 func (v *view) first(f func(*scanner.Observation) bool) *scanner.Observation {
-	for i := range v.host.Observations {
-		o := &v.host.Observations[i]
+	for _, o := range v.obs {
 		if o.HopLimit == 0 && f(o) {
 			return o
 		}
@@ -121,8 +155,10 @@ type port struct {
 	talk  *scanner.Observation
 }
 
+// newPath finds the evidence of a row. The path is valid until the next call.
 func newPath(v *view, row *scanner.Requirement) *path {
-	p := &path{view: v, row: row}
+	v.path = path{view: v, row: row, named: v.path.named[:0], extra: v.path.extra[:0]}
+	p := &v.path
 	if row.Via == 0 {
 		p.sweep = v.swept(row)
 		p.talk = v.find(row.Protocol, row.Port, row.Probe)
@@ -134,8 +170,7 @@ func newPath(v *view, row *scanner.Requirement) *path {
 	}
 	p.sweep = v.find(scanner.TCP, row.Via, "")
 	p.talk = v.find(scanner.TCP, row.Via, row.ViaProbe)
-	for i := range v.host.Observations {
-		o := &v.host.Observations[i]
+	for _, o := range v.obs {
 		if o.Via != row.Via || !o.Sweep() {
 			continue
 		}
