@@ -120,6 +120,7 @@ type checkRun struct {
 	names  *addresses // the resolver
 	broken error
 	run    *report.Run // the account
+	judger verdict.Judger
 }
 
 // do runs the check and returns the run as it was recorded.
@@ -233,7 +234,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 		return err
 	}
 	h := report.Host{Host: *ev.Host}
-	h.Findings = verdict.Judge(h.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
+	h.Findings = c.judger.Judge(ev.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
 	c.run.Add(&h)
 	c.capture.judged(h.Addr, h.Findings)
 	c.count(ev.Host)
@@ -275,6 +276,11 @@ func (c *checkRun) end() record.End {
 // judge is the opinion on a recorded host.
 func judge(h record.Header, host scanner.Host) []verdict.Finding {
 	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage})
+}
+
+// judgeBriefly is judge for reports that do not list the hosts.
+func judgeBriefly(h record.Header, host scanner.Host) []verdict.Finding {
+	return verdict.Judge(host, verdict.Context{Vantage: h.Vantage, Brief: true})
 }
 
 func (c *checkRun) header(engine string, notes []string) record.Header {
@@ -321,9 +327,7 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
-func (c *checkRun) recorded() bool {
-	return c.verbose || slices.ContainsFunc(c.outs, func(o output) bool { return o.format != "text" })
-}
+func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
 
 // spared is a resolver that gives away no address that must not be touched.
 type spared struct {

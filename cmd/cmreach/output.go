@@ -54,6 +54,12 @@ func readOutputs(flags []string) ([]output, error) {
 	return outs, errors.Join(errs...)
 }
 
+// listsHosts reports whether one of the outputs has every host, and not only
+// what the hosts come to together.
+func listsHosts(outs []output, verbose bool) bool {
+	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" })
+}
+
 // samePlace is one word for all spellings of a file's name.
 func samePlace(file string) string {
 	if file == "" {

@@ -40,7 +40,11 @@ func (p *program) report(args []string) (int, error) {
 		return 0, usage(badRecord(name, err))
 	}
 	defer done()
-	run, err := report.Load(source, report.Options{Judge: judge, Fail: set})
+	opinion := judge
+	if !listsHosts(outs, *verbose) {
+		opinion = judgeBriefly
+	}
+	run, err := report.Load(source, report.Options{Judge: opinion, Fail: set})
 	if err != nil {
 		return 0, usage(badRecord(name, err))
 	}

@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 )
@@ -10,39 +11,43 @@ const maxSubnets = 4096
 
 // subnets is a set of the networks that addresses lie in, with a count each.
 type subnets struct {
-	bits4, bits6 int // the size of a network: /24 and /64 unless there are too many
-	count        map[netip.Prefix]int
+	bits4, bits6 int                  // the size of a network: /24 and /64 unless there are too many
+	four         map[uint32]int       // by the first address
+	six          map[netip.Prefix]int // likewise
 }
 
 func newSubnets() *subnets {
-	return &subnets{bits4: 24, bits6: 64, count: map[netip.Prefix]int{}}
+	return &subnets{bits4: 24, bits6: 64, four: map[uint32]int{}, six: map[netip.Prefix]int{}}
 }
 
 func (s *subnets) add(a netip.Addr) {
-	p, ok := s.prefix(a)
-	if !ok {
-		return
+	if a.Is4() || a.Is4In6() {
+		b := a.As4()
+		s.four[binary.BigEndian.Uint32(b[:])&s.mask4()]++
+	} else if p, err := a.WithZone("").Prefix(s.bits6); err == nil {
+		s.six[p]++
 	}
-	s.count[p]++
-	for len(s.count) > maxSubnets && s.bits4 > 0 {
-		s.bits4, s.bits6 = s.bits4-8, s.bits6-16
-		old := s.count
-		s.count = map[netip.Prefix]int{}
-		for p, n := range old {
-			if wide, ok := s.prefix(p.Addr()); ok {
-				s.count[wide] += n
-			}
-		}
+	for len(s.four)+len(s.six) > maxSubnets && s.bits4 > 0 {
+		s.widen()
 	}
 }
 
-func (s *subnets) prefix(a netip.Addr) (netip.Prefix, bool) {
-	bits := s.bits6
-	if a.Is4() || a.Is4In6() {
-		a, bits = a.Unmap(), s.bits4
+// mask4 are the bits that name a network of IPv4.
+func (s *subnets) mask4() uint32 { return ^uint32(0) << (32 - s.bits4) }
+
+// widen joins the networks to larger ones.
+func (s *subnets) widen() {
+	s.bits4, s.bits6 = s.bits4-8, s.bits6-16
+	four, six := s.four, s.six
+	s.four, s.six = map[uint32]int{}, map[netip.Prefix]int{}
+	for a, n := range four {
+		s.four[a&s.mask4()] += n
 	}
-	p, err := a.WithZone("").Prefix(bits)
-	return p, err == nil
+	for p, n := range six {
+		if wide, err := p.Addr().Prefix(s.bits6); err == nil {
+			s.six[wide] += n
+		}
+	}
 }
 
 // common counts what other holds in the networks of s.
@@ -51,16 +56,24 @@ func (s *subnets) common(other *subnets) int {
 		return 0
 	}
 	n := 0
-	for p := range s.count {
-		n += other.count[p]
+	for a := range s.four {
+		n += other.four[a]
+	}
+	for p := range s.six {
+		n += other.six[p]
 	}
 	return n
 }
 
 // merged lists the networks in order; two halves of a larger one become one.
 func (s *subnets) merged() []netip.Prefix {
-	list := make([]netip.Prefix, 0, len(s.count))
-	for p := range s.count {
+	list := make([]netip.Prefix, 0, len(s.four)+len(s.six))
+	for a := range s.four {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], a)
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4(b), s.bits4))
+	}
+	for p := range s.six {
 		list = append(list, p)
 	}
 	slices.SortFunc(list, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })

@@ -4,6 +4,7 @@ import (
 	"cmreach/scanner"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -18,8 +19,24 @@ type Context struct {
 // Judge returns one finding for each row of the host, in the order of the
 // rows. It is total: whatever was observed, or not, each row gets a state.
 func Judge(h scanner.Host, c Context) []Finding {
-	v := newView(&h)
-	out := make([]Finding, len(h.Rows))
+	var j Judger
+	return j.Judge(&h, c)
+}
+
+// Judger judges one host after the other in the same room: for callers that are
+// done with the findings of one host before they ask for those of the next.
+type Judger struct {
+	view view
+	out  []Finding
+}
+
+// Judge is [Judge]; the slice is valid until the next call, what the findings
+// refer to for ever.
+func (j *Judger) Judge(h *scanner.Host, c Context) []Finding {
+	v := &j.view
+	v.read(h)
+	out := slices.Grow(j.out[:0], len(h.Rows))[:len(h.Rows)]
+	j.out = out
 	for i, row := range h.Rows {
 		v.brief = c.Brief && row.FromHere
 		v.judge(row, &out[i])
@@ -35,12 +52,11 @@ func Judge(h scanner.Host, c Context) []Finding {
 func (p *path) judge(f *Finding) {
 	row, h := p.row, p.view.host
 	r := match(p)
-	*f = Finding{
-		Profile: row.Profile, Requirement: row.ID, From: row.From, To: row.To,
-		Host: h.Name, Addr: h.Addr, Protocol: row.Protocol, Port: row.Port,
-		Required: row.Need == scanner.Required, AnyOf: row.AnyOf, Fix: row.Fix,
-		Boundary: h.Boundary, Tags: h.Tags, State: r.State, Reason: r.Reason,
-	}
+	*f = Finding{} // and then field by field, which spares a copy of all
+	f.Profile, f.Requirement, f.From, f.To = row.Profile, row.ID, row.From, row.To
+	f.Host, f.Addr, f.Protocol, f.Port = h.Name, h.Addr, row.Protocol, row.Port
+	f.Required, f.AnyOf, f.Fix = row.Need == scanner.Required, row.AnyOf, row.Fix
+	f.Boundary, f.Tags, f.State, f.Reason = h.Boundary, h.Tags, r.State, r.Reason
 	if r.State != Open || !p.view.brief {
 		p.explain(r, f)
 	}

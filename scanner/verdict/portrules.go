@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// answerRules are for paths on which the transport got through.
-var answerRules = []Rule{
+// talkRules are for paths on which a conversation was begun.
+var talkRules = []Rule{
 	{
 		Reason: "wrong-service.site", State: WrongService,
 		Doc:  "A management point of another site answered.",
@@ -83,6 +83,10 @@ var answerRules = []Rule{
 			return fmt.Appendf(b, "%s answered once and then not again (%s): something limits connections, or the host is overloaded", p.what(), p.talk.Outcome)
 		},
 	},
+}
+
+// openRules are for paths on which a packet got through, and nothing else is known.
+var openRules = []Rule{
 	{
 		Reason: "open.echo", State: Open,
 		Doc:  "The host answered the echo request.",

@@ -3,7 +3,6 @@ package verdict
 import (
 	"cmreach/scanner"
 	"fmt"
-	"slices"
 )
 
 // Rule is one line of the table by which paths are judged. The first rule that
@@ -18,7 +17,11 @@ type Rule struct {
 
 // Rules returns the table in its order.
 func Rules() []Rule {
-	return append(slices.Clone(table), Rule{
+	var out []Rule
+	for _, c := range table {
+		out = append(out, c.rules...)
+	}
+	return append(out, Rule{
 		Reason: "untested.vantage", State: Untested,
 		Doc: "The row starts at another machine. What was seen from here proves the service at most, not the way to it.",
 	})
@@ -27,20 +30,48 @@ func Rules() []Rule {
 // match returns the first rule that applies; the last one always does.
 func match(p *path) *Rule {
 	for i := range table {
-		if table[i].when(p) {
-			return &table[i]
+		c := &table[i]
+		if c.of != nil && !c.of(p) {
+			continue
+		}
+		for k := range c.rules {
+			if r := &c.rules[k]; r.when(p) {
+				return r
+			}
 		}
 	}
-	return &table[len(table)-1]
+	return &lastRules[0]
+}
+
+// chapter is a part of the table. Of paths for which of does not hold, none of its
+// rules does: it says in one question what each of them would ask first.
+type chapter struct {
+	rules []Rule
+	of    func(*path) bool // nil: all paths
 }
 
 // table is the whole table. The last rule always applies.
-var table = slices.Concat(hostRules, farEndRules, faultRules, mapperRules, answerRules, rejectRules, silenceRules, []Rule{{
+var table = []chapter{
+	{rules: hostRules},
+	{farEndRules, func(p *path) bool { return p.farSweep != nil || p.farTalk != nil }},
+	{rules: faultRules},
+	{mapperRules, func(p *path) bool { return p.row.Via != 0 }},
+	{talkRules, func(p *path) bool { return p.talk != nil }},
+	{rules: openRules},
+	{rejectRules, swept(scanner.Rejected, scanner.Refused)},
+	{silenceRules, func(p *path) bool {
+		return p.farSweep != nil || p.swept(scanner.Silent, scanner.Rejected, scanner.Expired)
+	}},
+	{rules: lastRules},
+}
+
+// lastRules are for what is left.
+var lastRules = []Rule{{
 	Reason: "inconclusive.no-evidence", State: Inconclusive,
 	Doc:  "Nothing was observed of the path, so nothing can be said of it.",
 	when: func(*path) bool { return true },
 	say:  func(p *path, b []byte) []byte { return fmt.Appendf(b, "nothing was observed of %s", p.what()) },
-}})
+}}
 
 // hostRules are about the host as a whole.
 var hostRules = []Rule{

@@ -28,8 +28,19 @@ type view struct {
 }
 
 func newView(h *scanner.Host) *view {
-	v := &view{host: h}
-	v.obs = v.few[:0]
+	v := &view{}
+	v.read(h)
+	return v
+}
+
+// read takes in the evidence of a host, in place of that of another one.
+func (v *view) read(h *scanner.Host) {
+	v.host, v.obs = h, v.obs[:0]
+	v.alive, v.answered, v.stranger, v.known, v.limited = false, false, "", false, false
+	v.filter, v.unresolved, v.fault = nil, nil, nil
+	if v.obs == nil {
+		v.obs = v.few[:0]
+	}
 	for i := range h.Observations {
 		v.obs = append(v.obs, &h.Observations[i])
 	}
@@ -39,7 +50,6 @@ func newView(h *scanner.Host) *view {
 	}
 	v.answered = v.answered || v.alive
 	v.filter = v.first(v.filtered)
-	return v
 }
 
 // note takes in what an observation says of the host as a whole.
