@@ -35,7 +35,10 @@ func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
 
 	named, spans, total := namesOf(items)
 	union := sweep(spans)
-	kept := slices.DeleteFunc(sweep(append(slices.Clone(union), holes...)), func(s interval) bool { return s.owner < 0 })
+	kept := union // in lists of a million lines each copy counts
+	if len(holes) > 0 {
+		kept = slices.DeleteFunc(sweep(append(slices.Clone(union), holes...)), func(s interval) bool { return s.owner < 0 })
+	}
 	t.duplicates = clampInt(total - min(total, uint64(len(named))+sizeOf(union)))
 
 	count := sizeOf(kept)
@@ -55,6 +58,7 @@ func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
 	}
 	t.count = int(count) //nolint:gosec // G115: not above limit
 	slices.SortFunc(kept, func(a, b interval) int { return cmp.Or(cmp.Compare(a.owner, b.owner), a.from.Compare(b.from)) })
+	t.list = make([]item, 0, len(kept))
 	for _, k := range kept {
 		it := items[k.owner].item
 		if it.key == "" {
@@ -62,6 +66,7 @@ func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
 		}
 		t.list = append(t.list, it)
 	}
+	t.index = newIndex(t.list)
 	return t, nil
 }
 
@@ -129,9 +134,8 @@ type interval struct {
 // sweep cuts overlapping intervals into disjoint ones: each address goes to the
 // lowest owner that has it. It walks the intervals once in the order of their
 // beginnings and keeps the open ones in a heap, so that 100,000 lines take
-// moments whatever their order.
+// moments whatever their order. The list is sorted in its place.
 func sweep(list []interval) []interval {
-	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b interval) int { return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.owner, b.owner)) })
 	var out []interval
 	var open owners

@@ -39,7 +39,10 @@ type Plan struct {
 	targets    *Targets
 	clientRows []*scanner.Requirement
 	servers    []server
-	taken      int // servers that are among the targets
+	aside      []uint64 // numbers of the targets that are among the servers, ascending
+
+	order     *scanner.Order // nil: as they were named
+	shard, of uint64         // the part that was taken, from 0; of 0: all
 }
 
 // LeftOut is a row that the plan does not check, and why.
@@ -147,12 +150,12 @@ func (p *Plan) merge() {
 	}
 	for i := range p.servers {
 		s := &p.servers[i]
-		host, found := p.targets.find(s.host)
+		n, found := p.targets.number(s.host)
 		if !found {
 			continue
 		}
-		s.host = host
-		p.taken++
+		s.host.row = p.targets.at(n).row
+		p.aside = append(p.aside, n)
 		var rows []*scanner.Requirement
 		for _, r := range p.Rows {
 			if r.To == scanner.RoleClient || slices.Contains(s.rows, r) {
@@ -161,6 +164,7 @@ func (p *Plan) merge() {
 		}
 		s.rows = rows
 	}
+	slices.Sort(p.aside)
 }
 
 // check refuses a plan that would check nothing of what was asked for.
@@ -184,48 +188,41 @@ func (p *Plan) check(o Options) error {
 	return none
 }
 
-// Targets walks what the plan checks: first the hosts that have a role, then
-// the clients in the order in which they were named. Each host comes once. The
-// slices of rows are shared.
+// Targets walks what the plan checks, or the part of it that was taken. Each
+// host comes once. The slices of rows are shared.
 func (p *Plan) Targets() iter.Seq[scanner.Target] {
 	return func(yield func(scanner.Target) bool) {
-		done := make(map[string]bool, len(p.servers))
-		for _, s := range p.servers {
-			done[s.host.key] = true
-			if !yield(scanner.Target{Name: s.host.name, Addr: s.host.addr, Rows: s.rows, Tags: s.host.row.tags()}) {
-				return
-			}
-		}
-		if len(p.clientRows) == 0 {
-			return
-		}
-		for h := range p.targets.all() {
-			if done[h.key] {
-				continue
-			}
-			if !yield(scanner.Target{Name: h.name, Addr: h.addr, Rows: p.clientRows, Tags: h.row.tags()}) {
+		for i := range p.Places() {
+			if !yield(p.At(i)) {
 				return
 			}
 		}
 	}
 }
 
-// Hosts is how many targets the plan has. A name counts once, however many
-// addresses it turns out to have.
-func (p *Plan) Hosts() int { return len(p.servers) + p.clients() }
+// Hosts is how many targets there are, in the part of the plan that was taken. A
+// name counts once, however many addresses it turns out to have.
+func (p *Plan) Hosts() int {
+	if p.of < 2 {
+		return len(p.servers) + p.allClients()
+	}
+	return int((p.All() + p.of - 1 - p.shard) / p.of) //nolint:gosec // G115: not above All
+}
 
-// clients is how many targets get the rows to clients alone.
-func (p *Plan) clients() int {
+// allClients is how many targets of the whole plan get the rows to clients alone.
+func (p *Plan) allClients() int {
 	if len(p.clientRows) == 0 {
 		return 0
 	}
-	return p.targets.Len() - p.taken
+	return p.targets.Len() - len(p.aside)
 }
 
-// Paths is how many paths the plan has, with one address for each name.
+// Paths is how many paths there are in the part that was taken, with one
+// address for each name.
 func (p *Plan) Paths() int {
-	n := p.clients() * len(p.clientRows)
-	for _, s := range p.servers {
+	servers, clients := p.share()
+	n := clients * len(p.clientRows)
+	for _, s := range servers {
 		n += len(s.rows)
 	}
 	return n
@@ -274,9 +271,10 @@ type Estimate struct {
 // Estimate reckons with a rate in packets a second (0: as fast as it goes),
 // rounds for the silent, and the time that each round waits at its end.
 func (p *Plan) Estimate(rate, rounds int, timeout time.Duration) Estimate {
+	servers, clients := p.share()
 	shots, talks := shotsOf(p.clientRows)
-	e := Estimate{PacketsBest: p.clients() * shots, Conversations: p.clients() * talks}
-	for _, s := range p.servers {
+	e := Estimate{PacketsBest: clients * shots, Conversations: clients * talks}
+	for _, s := range servers {
 		shots, talks := shotsOf(s.rows)
 		e.PacketsBest += shots
 		e.Conversations += talks

@@ -3,9 +3,7 @@ package profiles
 import (
 	"fmt"
 	"io"
-	"iter"
 	"net/netip"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -76,6 +74,7 @@ type TargetOptions struct {
 // are for the plan.
 type Targets struct {
 	list       []item // disjoint
+	index      *index // of the list
 	count      int
 	duplicates int
 	excluded   int
@@ -107,29 +106,6 @@ type hostItem struct {
 	row  *csvRow // of a client list; nil elsewhere
 }
 
-// all walks the targets.
-func (t *Targets) all() iter.Seq[hostItem] {
-	return func(yield func(hostItem) bool) {
-		for _, it := range t.list {
-			if it.name != "" {
-				if !yield(it.host()) {
-					return
-				}
-				continue
-			}
-			for a := it.from; a.IsValid(); a = a.Next() {
-				text := a.String()
-				if !yield(hostItem{name: text, addr: a, key: text, row: it.row}) {
-					return
-				}
-				if a == it.to {
-					break
-				}
-			}
-		}
-	}
-}
-
 // host is the host of an item that has a name.
 func (it item) host() hostItem {
 	h := hostItem{name: it.name, addr: it.from, key: it.key, row: it.row}
@@ -137,21 +113,6 @@ func (it item) host() hostItem {
 		h.key = it.from.String()
 	}
 	return h
-}
-
-// find looks for a host among the targets. What it finds has the tags.
-func (t *Targets) find(h hostItem) (hostItem, bool) {
-	i := slices.IndexFunc(t.list, func(it item) bool {
-		if it.name != "" {
-			return it.host().key == h.key
-		}
-		return h.addr.IsValid() && h.addr.Zone() == "" && !h.addr.Less(it.from) && !it.to.Less(h.addr)
-	})
-	if i < 0 {
-		return h, false
-	}
-	h.row = t.list[i].row
-	return h, true
 }
 
 // excludes reports whether a host is excluded.

@@ -266,6 +266,6 @@ func FuzzTargets(f *testing.F) {
 }
 
 func found(t *Targets, h hostItem) bool {
-	_, ok := t.find(h)
-	return ok
+	n, ok := t.number(h)
+	return ok && t.at(n) == h
 }

@@ -80,6 +80,7 @@ type Host struct {
 	Addr         netip.Addr     `json:"addr"`               // invalid when the name has no address
 	Boundary     string         `json:"boundary,omitempty"` // the named part of the network that the address lies in
 	Tags         []Detail       `json:"tags,omitempty"`
+	Addresses    int            `json:"addresses,omitempty"` // of the name, when it has several
 	Rows         []*Requirement `json:"-"`
 	Observations []Observation  `json:"-"`
 }

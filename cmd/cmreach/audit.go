@@ -35,6 +35,7 @@ type nameAudit struct {
 type audited struct {
 	done  chan struct{}
 	began time.Time
+	left  int                     // hosts that are to get the remarks; then they are forgotten
 	all   []string                // of every address
 	at    map[netip.Addr][]string // of one
 }
@@ -63,6 +64,7 @@ func (a *nameAudit) watch(ctx context.Context, targets iter.Seq[scanner.Target])
 			a.workers.Go(func() {
 				defer func() { <-a.free }()
 				defer close(r.done)
+				r.left = 1
 				if t.Addr.IsValid() {
 					a.address(ctx, t.Addr.Unmap(), r)
 				} else {
@@ -99,6 +101,11 @@ func (a *nameAudit) add(ctx context.Context, h *scanner.Host) {
 	case <-ctx.Done():
 		return
 	}
+	if r.left--; r.left <= 0 {
+		a.mu.Lock()
+		delete(a.found, h.Name)
+		a.mu.Unlock()
+	}
 	o := scanner.Observation{Probe: scanner.NameAudit, Sent: r.began}
 	for _, n := range append(slices.Clone(r.all), r.at[h.Addr]...) {
 		o.Details = append(o.Details, scanner.Detail{Key: "names", Value: n})
@@ -114,6 +121,7 @@ func (a *nameAudit) name(ctx context.Context, name string, r *audited) {
 	if err != nil {
 		return // that is reported as the host's own state
 	}
+	r.left = max(1, len(addrs))
 	if len(addrs) > 1 {
 		r.all = append(r.all, fmt.Sprintf("%s has %d addresses: %s", name, len(addrs), addrList(addrs)))
 	}

@@ -21,21 +21,14 @@ import (
 )
 
 func (p *program) check(args []string) (int, error) {
-	var s selection
-	fs := p.flagSet("check", "[FLAGS] [TARGET…]")
-	s.register(fs)
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
-	audit := fs.Bool("audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
-	quiet := fs.BoolP("quiet", "q", false, "no progress and no remarks")
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence, and a log")
-	pcap := fs.String("pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
-	pcapAll := fs.Bool("pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
-	if err := parse(fs, args); err != nil {
+	f, err := p.readCheck(args)
+	if err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
+	defer f.continues.close()
+	s := &f.selection
+	outs, outErr := readOutputs(f.outputs)
+	set, failErr := failOn(f.fail)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
 		if err = writable(outs); err == nil { // else nothing is to be sent
@@ -46,22 +39,26 @@ func (p *program) check(args []string) (int, error) {
 	if outErr != nil || failErr != nil {
 		complete = nil
 	}
-	plan, limits, err := p.build(&s, fs.Args(), complete)
+	plan, limits, err := p.build(s, f.set.Args(), complete)
+	if err == nil && f.continues != nil {
+		err = f.continues.fits(plan, f)
+	}
 	if err := errors.Join(outErr, failErr, err); err != nil {
 		return 0, usage(err)
 	}
-	log := p.logger(*verbose, *quiet)
+	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: *verbose, resolver: dns, notes: notes, log: log,
-		settings: settings{selection: s, pace: limits}, progress: p.newProgress(plan.Hosts(), *quiet),
+		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
+		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
+		prior: f.continues, args: f.kept(),
 	}
-	if *audit {
+	if f.audit {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
 	}
 	defer c.forget()
-	if *pcap != "" {
-		if c.capture, err = newCapture(*pcap, *pcapAll); err != nil {
+	if f.pcap != "" {
+		if c.capture, err = newCapture(f.pcap, f.pcapAll); err != nil {
 			return 0, usage(err)
 		}
 	}
@@ -69,17 +66,21 @@ func (p *program) check(args []string) (int, error) {
 	if err := c.capture.close(); err != nil {
 		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
 	}
+	if errors.Is(err, errStopped) {
+		return exitInterrupted, err
+	}
 	if err != nil {
 		return 0, err
 	}
 	for _, o := range outs {
-		if o.format == "jsonl" {
-			continue // written as it came
+		if c.streamed(o) {
+			continue
 		}
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, p.look(f.verbose)); err != nil {
 			return 0, err
 		}
 	}
+	c.whatNext(run, f)
 	return run.Exit(), nil
 }
 
@@ -104,15 +105,19 @@ type checkRun struct {
 	audit    *nameAudit // nil: not asked for
 	progress *progress
 	capture  *capture // nil: not asked for
+	prior    *prior   // the record that is gone on with; nil: a new run
+	args     []string // for the header
 	log      *zap.Logger
 
 	spool  *os.File   // the record; nil: nobody needs one
 	kept   bool       // the record is an output
 	copies []*os.File // where the record goes besides
 	last   scanner.Progress
-	hosts  int             // addresses
-	names  map[string]bool // of hosts that may have several addresses
-	bare   int             // hosts that are an address
+	noted  time.Time  // when the record last got the progress
+	hosts  int        // addresses
+	seen   places     // targets of which an address is recorded
+	done   int        // how many that are
+	names  *addresses // the resolver
 	broken error
 	run    *report.Run // the account
 	judger verdict.Judger
@@ -122,6 +127,9 @@ type checkRun struct {
 func (c *checkRun) do() (*report.Run, error) {
 	if err := c.openRecord(); err != nil {
 		return nil, usage(err)
+	}
+	if c.prior != nil && c.prior.complete() {
+		return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
@@ -150,14 +158,27 @@ func (c *checkRun) account(engine *engine) error {
 	if c.spool != nil {
 		source, w = c.source, record.NewWriter(c.sink())
 	}
+	if c.prior != nil {
+		header = c.prior.header
+	}
 	c.run = report.New(header, source, report.Options{Judge: judge, Fail: c.set})
-	if err := w.WriteHeader(header); err != nil {
-		return fmt.Errorf("write the record: %w", err)
+	if c.prior != nil {
+		err = c.replay()
+	} else if err = w.WriteHeader(header); err != nil {
+		err = fmt.Errorf("write the record: %w", err)
+	}
+	if err != nil {
+		return err
 	}
 	if err := c.follow(w, c.config(engine)); err != nil {
 		return err
 	}
 	c.progress.clear()
+	if c.ctx.Err() != nil || c.broken != nil { // whoever goes on needs the counts when the end is cut off
+		if err := c.note(w, time.Now()); err != nil {
+			return err
+		}
+	}
 	end, err := record.EndAsRead(c.end())
 	if err != nil {
 		return fmt.Errorf("write the record: %w", err)
@@ -176,10 +197,11 @@ func (c *checkRun) account(engine *engine) error {
 
 // follow takes the events of the run as they come.
 func (c *checkRun) follow(w *record.Writer, cfg scanner.Config) error {
+	c.noted = time.Now()
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer c.audit.wait()
 	defer cancel()
-	for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.plan.Targets())) {
+	for ev := range scanner.Run(ctx, cfg, c.audit.watch(ctx, c.remaining(cfg.Probes))) {
 		if err := c.event(w, ev); err != nil {
 			return fmt.Errorf("write the record: %w", err)
 		}
@@ -198,8 +220,14 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	case ev.Progress != nil:
 		c.last = *ev.Progress
 		c.progress.show(c.last, c.targets())
+		if now := time.Now(); now.Sub(c.noted) >= notice {
+			return c.note(w, now)
+		}
 		return w.Flush()
+	case !ev.Host.Addr.IsValid() && c.prior.has(ev.Host.Name):
+		return nil // its name had more addresses when the record was begun
 	}
+	ev.Host.Addresses = c.names.of(ev.Host)
 	c.audit.add(c.ctx, ev.Host)
 	ev.Host.Boundary = c.plan.Boundary(ev.Host.Addr)
 	if err := record.AsRead(ev.Host); err != nil {
@@ -216,29 +244,26 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	return record.WriteHost(w, h.Host, h.Findings)
 }
 
-// count counts a host that is recorded: its address, and its name once.
+// count counts a host that is recorded, and its target once.
 func (c *checkRun) count(h *scanner.Host) {
 	c.hosts++
-	var text [64]byte
-	if h.Addr.IsValid() && h.Name == string(h.Addr.AppendTo(text[:0])) {
-		c.bare++
-		return
+	if c.seen == nil {
+		c.seen = newPlaces(c.plan.All())
 	}
-	if c.names == nil {
-		c.names = map[string]bool{}
+	if i, ok := c.plan.Number(h.Name); ok && c.seen.set(i) {
+		c.done++
 	}
-	c.names[h.Name] = true
 }
 
 // targets is how many of the planned hosts are recorded, with one address at least.
-func (c *checkRun) targets() int { return len(c.names) + c.bare }
+func (c *checkRun) targets() int { return c.done }
 
 // end says how the run ended.
 func (c *checkRun) end() record.End {
 	end := record.End{
-		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(),
-		Packets: c.last.Packets, Loss: c.last.Stats.Loss(), Doubt: c.last.Stats.Doubt(), Exit: c.run.Tally.Exit(),
+		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: c.run.Tally.Exit(),
 	}
+	end.Packets, end.Loss, end.Doubt = c.totals()
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -263,7 +288,13 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 	if err != nil {
 		name = "unknown"
 	}
+	key, _ := c.plan.Key()
+	part := shardOf(c.plan)
+	if part != nil {
+		notes = append(notes, shardNote(part))
+	}
 	return record.Header{
+		Plan: c.plan.Digest(), Order: fmt.Sprintf("%016x", key), Args: c.args, Shard: part,
 		Schema: record.Schema, Version: version, Started: time.Now(), Scanner: name,
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
@@ -272,9 +303,10 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 }
 
 func (c *checkRun) config(engine *engine) scanner.Config {
+	c.names = &addresses{Resolver: spared{c.resolver, c.plan.Excluded}, recorded: c.prior.names(), many: map[string]*several{}}
 	return scanner.Config{
 		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
-		Resolver: spared{c.resolver, c.plan.Excluded}, Network: c.plan.Family.Network(),
+		Resolver: c.names, Network: c.plan.Family.Network(),
 		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
 	}
 }
@@ -296,68 +328,6 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
 func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
-
-// openRecord opens the file that the run is recorded in: an output if one is
-// asked for that can be read again, else a temporary file; and further outputs
-// for the record.
-func (c *checkRun) openRecord() error {
-	for _, o := range c.outs {
-		if o.format != "jsonl" || o.file == "" {
-			continue
-		}
-		f, err := os.Create(o.file)
-		if err != nil {
-			return fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err))
-		}
-		if info, err := f.Stat(); c.spool == nil && err == nil && info.Mode().IsRegular() {
-			c.spool, c.kept = f, true
-		} else {
-			c.copies = append(c.copies, f)
-		}
-	}
-	if c.spool != nil || !c.recorded() {
-		return nil
-	}
-	f, err := os.CreateTemp("", "cmreach-*.jsonl")
-	if err != nil {
-		return fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder, or keep the record with -o jsonl=FILE",
-			os.TempDir(), reason(err))
-	}
-	c.spool = f
-	return nil
-}
-
-// sink is where the stream goes: to the record, and to standard output and
-// other places if that is asked for.
-func (c *checkRun) sink() io.Writer {
-	all := []io.Writer{c.spool}
-	for _, f := range c.copies {
-		all = append(all, f)
-	}
-	for _, o := range c.outs {
-		if o.format == "jsonl" && o.file == "" {
-			all = append(all, c.stdout)
-		}
-	}
-	return io.MultiWriter(all...)
-}
-
-// source opens the record for reading.
-func (c *checkRun) source() (io.ReadCloser, error) { return os.Open(c.spool.Name()) }
-
-// forget closes the record, and removes it unless it is an output.
-func (c *checkRun) forget() {
-	for _, f := range c.copies {
-		_ = f.Close()
-	}
-	if c.spool == nil {
-		return
-	}
-	_ = c.spool.Close()
-	if !c.kept {
-		_ = os.Remove(c.spool.Name())
-	}
-}
 
 // spared is a resolver that gives away no address that must not be touched.
 type spared struct {

@@ -102,6 +102,7 @@ type selection struct {
 	rounds     int
 	depth      string
 	engine     string
+	shard      string
 
 	given     func(flag string) bool // whether a flag stands on the command line; nil: there is none
 	dns       []string
@@ -134,6 +135,7 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	s.farEnd.register(fs)
 	fs.BoolVarP(&s.v4, "ipv4", "4", false, "IPv4 only")
 	fs.BoolVarP(&s.v6, "ipv6", "6", false, "IPv6 only")
+	fs.StringVar(&s.shard, "shard", "", "check part `I/N` of the plan alone, such as 3/8; the same plan is split in the same way everywhere: run each part where you like, and join the records with cmreach merge")
 	fs.IntVar(&s.maxTargets, "max-targets", profiles.DefaultMaxTargets, "refuse to check more than `N` targets")
 }
 
@@ -141,6 +143,7 @@ func (s *selection) register(fs *pflag.FlagSet) {
 type pace struct {
 	rate  int // packets a second; 0: no limit
 	depth scanner.Assurance
+	shard shard
 }
 
 // read checks the values that no other package reads. All mistakes are told at once.
@@ -176,10 +179,11 @@ func (s *selection) read() (pace, error) {
 	if engines := []string{engineAuto, engineRaw, engineConnect}; !slices.Contains(engines, s.engine) {
 		bad("--engine: unknown engine %q: %s", s.engine, profiles.Suggest(s.engine, engines))
 	}
-	var errDNS, errSuffix error
+	var errDNS, errSuffix, errShard error
+	out.shard, errShard = readShard(s.shard)
 	s.servers, errDNS = readServers(s.dns)
 	s.dnsSuffix, errSuffix = readSuffix(s.dnsSuffix)
-	errs = append(errs, errDNS, errSuffix, readSiteCode(s.siteCode), s.farEnd.read())
+	errs = append(errs, errShard, errDNS, errSuffix, readSiteCode(s.siteCode), s.farEnd.read())
 	if s.v4 && s.v6 {
 		bad("-4 and -6 together leave no address: give one of them, or none for both families")
 	}

@@ -139,7 +139,8 @@ func (m *merger) open(p *program, name string) error {
 // agree refuses runs that did not check the same: what they found cannot be
 // one verdict. All that differs is told.
 func (m *merger) agree() error {
-	var errs []error
+	_, err := sharded(m.runs)
+	errs := []error{err}
 	first := map[string]int{} // the run that has the row first
 	codes := -1
 	for i, r := range m.runs {
@@ -188,6 +189,9 @@ func (m *merger) header() record.Header {
 		h.Rows = joinRows(h.Rows, in.Rows)
 		h.Boundaries = each(append(h.Boundaries, in.Boundaries...))
 		for _, n := range in.Notes {
+			if in.Shard != nil && n == shardNote(in.Shard) {
+				continue
+			}
 			if len(in.Merged) == 0 {
 				n = r.label + ": " + n
 			}
@@ -196,12 +200,7 @@ func (m *merger) header() record.Header {
 		if r.Truncated != nil {
 			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
 		}
-		h.Merged = append(h.Merged, in.Merged...)
-		if len(in.Merged) == 0 {
-			h.Merged = append(h.Merged, record.Origin{
-				Run: r.label, Scanner: in.Scanner, Vantage: in.Vantage, Started: in.Started, Finished: r.End.Finished, Hosts: r.Tally.Hosts,
-			})
-		}
+		h.Merged = append(h.Merged, origins(r)...)
 	}
 	h.Profiles = each(h.Profiles)
 	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
@@ -227,11 +226,15 @@ func (m *merger) end(hosts int) record.End {
 		}
 		switch {
 		case out.Err != "":
+		case e.Err != "" && e.Err == missingParts([]mergeInput{r}): // they may be here now
 		case e.Err != "":
 			out.Err = r.file + ": " + e.Err
 		case r.Truncated != nil:
 			out.Err = r.file + ": " + r.Truncated.Error()
 		}
+	}
+	if out.Err == "" {
+		out.Err = missingParts(m.runs)
 	}
 	if out.Packets > 0 {
 		out.Loss = lost / float64(out.Packets)
@@ -243,6 +246,9 @@ func (m *merger) end(hosts int) record.End {
 // goes straight through; the others wait until all of it was read.
 func (m *merger) write(w *record.Writer) error {
 	h := m.header()
+	if plan := m.disjoint(); plan != nil {
+		return m.join(w, h, plan)
+	}
 	ix := newHostIndex()
 	for _, r := range m.runs {
 		for host, err := range r.Hosts() {
@@ -282,4 +288,28 @@ func (m *merger) write(w *record.Writer) error {
 		}
 	}
 	return w.WriteEnd(m.end(hosts))
+}
+
+// join writes the parts of one plan one after the other. No host is in two of
+// them, so that none need be kept in memory.
+func (m *merger) join(w *record.Writer, h record.Header, plan *parts) error {
+	h.Targets, h.Plan = plan.hosts, plan.plan
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	end := m.end(0)
+	end.Planned = plan.hosts
+	for _, r := range m.runs {
+		for host, err := range r.Hosts() {
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.file, err)
+			}
+			end.Hosts++
+			if err := record.WriteHost(w, host.Host, host.Findings); err != nil {
+				return err
+			}
+		}
+		end.Targets += cmp.Or(r.End.Targets, r.End.Hosts, r.Tally.Hosts)
+	}
+	return w.WriteEnd(end)
 }

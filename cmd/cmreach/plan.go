@@ -3,6 +3,7 @@ package main
 import (
 	"cmreach/profiles"
 	"cmreach/scanner"
+	"cmreach/scanner/record"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func (p *program) build(s *selection, args []string, complete lookUp) (*profiles
 	if plan.Hosts() == 0 {
 		return nil, limits, usage(errors.New("nothing to check: name targets as arguments or with -t FILE, or hosts of a role with --role ROLE=HOST"))
 	}
-	return plan, limits, nil
+	return plan, limits, usage(limits.shard.take(plan))
 }
 
 // loadSite reads the site file, if one is named; its limits count where no flag
@@ -129,6 +130,7 @@ type planDocument struct {
 	Rows     []*scanner.Requirement `json:"rows"`
 	LeftOut  []profiles.LeftOut     `json:"left_out"`
 	Estimate profiles.Estimate      `json:"estimate"`
+	Shard    *record.Shard          `json:"shard,omitempty"` // of whose hosts and paths these are
 }
 
 func (p *program) plan(args []string) (int, error) {
@@ -151,6 +153,7 @@ func (p *program) plan(args []string) (int, error) {
 		doc := planDocument{
 			Profiles: plan.Profiles, Vantage: string(plan.Vantage), Hosts: plan.Hosts(), Paths: plan.Paths(),
 			Doubles: plan.Duplicates(), Excluded: plan.ExcludedCount(), Rows: plan.Rows, LeftOut: plan.LeftOut, Estimate: est,
+			Shard: shardOf(plan),
 		}
 		return 0, p.printJSON(doc)
 	}
@@ -163,6 +166,9 @@ func (p *program) plan(args []string) (int, error) {
 
 func printPlan(w io.Writer, plan *profiles.Plan, est profiles.Estimate, rate string) error {
 	fmt.Fprintf(w, "%s, %s, seen from the %s; nothing was sent\n", count(plan.Hosts(), "host"), count(plan.Paths(), "path"), plan.Vantage)
+	if part := shardOf(plan); part != nil {
+		fmt.Fprintln(w, shardNote(part))
+	}
 	if d, e := plan.Duplicates(), plan.ExcludedCount(); d+e > 0 {
 		fmt.Fprintf(w, "left out: %s that were named again, %d that are excluded\n", count(d, "target"), e)
 	}

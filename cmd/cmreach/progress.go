@@ -14,6 +14,7 @@ import (
 type progress struct {
 	w       io.Writer // nil: no terminal, or nobody wants it
 	planned int
+	before  int // of these were done before
 	started time.Time
 	shown   bool
 }
@@ -41,8 +42,8 @@ func (pr *progress) line(ev scanner.Progress, done int, after time.Duration) str
 	if loss := ev.Stats.Loss(); loss > 0.001 {
 		s += fmt.Sprintf(", %.1f%% loss", loss*100)
 	}
-	if done > 0 && done < pr.planned {
-		left := time.Duration(float64(after) / float64(done) * float64(pr.planned-done))
+	if done > pr.before && done < pr.planned {
+		left := time.Duration(float64(after) / float64(done-pr.before) * float64(pr.planned-done))
 		if left = left.Round(time.Second); left > 0 {
 			s += fmt.Sprintf(", about %s left", left)
 		} else {

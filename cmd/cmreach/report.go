@@ -54,7 +54,11 @@ func (p *program) report(args []string) (int, error) {
 		}
 	}
 	if run.Truncated != nil {
-		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; run the check again for the rest", name, run.Truncated))
+		rest := "run the check again for the rest"
+		if run.Header.Order != "" && fs.Arg(0) != "-" {
+			rest = "cmreach check --resume " + name + " does the rest"
+		}
+		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; %s", name, run.Truncated, rest))
 	}
 	return run.Exit(), nil
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"cmreach/scanner"
 	"cmreach/scanner/jsontext"
+	"strconv"
 )
 
 // The messages of which there are many are written by hand, as encoding/json
@@ -14,7 +15,7 @@ type appender interface {
 }
 
 // appendPath is Message{Path: …} in JSON; who is its host and its address.
-func appendPath(b, who []byte, row, boundary string, tags []scanner.Detail) []byte {
+func appendPath(b, who []byte, row, boundary string, tags []scanner.Detail, addresses int) []byte {
 	b = append(b, `{"path":{`...)
 	b = append(b, who...)
 	b = append(b, `,"requirement":`...)
@@ -26,6 +27,10 @@ func appendPath(b, who []byte, row, boundary string, tags []scanner.Detail) []by
 	if len(tags) > 0 {
 		b = append(b, `,"tags":`...)
 		b = appendDetails(b, tags)
+	}
+	if addresses != 0 {
+		b = append(b, `,"addresses":`...)
+		b = strconv.AppendInt(b, int64(addresses), 10)
 	}
 	return append(b, `}}`...)
 }

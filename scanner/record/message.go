@@ -58,9 +58,25 @@ type Header struct {
 	// Boundaries are the named parts of the network, in the order of the site file.
 	Boundaries []string `json:"boundaries,omitempty"`
 	Notes      []string `json:"notes,omitempty"` // what this machine or this engine could not do
+	// Plan is the digest of the plan, Order the key of the order in which it is
+	// walked, in hexadecimal, and Args are the flags and targets that describe it:
+	// what is needed to go on with a run that was interrupted. Empty Args: they
+	// are not known, or too many.
+	Plan  string   `json:"plan,omitempty"`
+	Order string   `json:"order,omitempty"`
+	Args  []string `json:"args,omitempty"`
+	// Shard is the part of the plan that this run is of; nil: it is all of it.
+	Shard *Shard `json:"shard,omitempty"`
 	// Merged are the runs that a merged record was made of. Its findings rest
 	// on the rules and the vantage of each: they are not judged again.
 	Merged []Origin `json:"merged,omitempty"`
+}
+
+// Shard is one of several disjoint parts of a plan.
+type Shard struct {
+	Number int `json:"number"` // from 1
+	Of     int `json:"of"`
+	Hosts  int `json:"hosts"` // of the whole plan
 }
 
 // Origin is one of the runs that a merged record was made of.
@@ -71,6 +87,8 @@ type Origin struct {
 	Started  time.Time    `json:"started"`
 	Finished time.Time    `json:"finished,omitzero"`
 	Hosts    int          `json:"hosts"`
+	Plan     string       `json:"plan,omitempty"` // digest
+	Shard    *Shard       `json:"shard,omitempty"`
 }
 
 // Path says that a row applies to an address of a host.
@@ -83,6 +101,9 @@ type Path struct {
 	// first path only.
 	Boundary string           `json:"boundary,omitempty"`
 	Tags     []scanner.Detail `json:"tags,omitempty"`
+	// Addresses is how many addresses are checked of a name that has several, at
+	// the first path of each: which tells whether all of them are recorded.
+	Addresses int `json:"addresses,omitempty"`
 }
 
 // Observation is one observation of a host.
@@ -98,6 +119,7 @@ type Progress struct {
 	Hosts   int       `json:"hosts"`   // finished addresses
 	Planned int       `json:"planned"` // hosts in the plan
 	Packets uint64    `json:"packets"`
+	Doubt   float64   `json:"doubt,omitempty"` // as in End, so far
 }
 
 // End closes a record that is whole.

@@ -41,7 +41,7 @@ func hosts() []scanner.Host {
 	a := netip.MustParseAddr("198.18.1.10")
 	return []scanner.Host{
 		{
-			Name: "pc-1", Addr: a, Boundary: "Head office", Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
+			Name: "pc-1", Addr: a, Addresses: 2, Boundary: "Head office", Tags: []scanner.Detail{{Key: "SiteCode", Value: "PS1"}}, Rows: []*scanner.Requirement{smb, icmp},
 			Observations: []scanner.Observation{
 				{
 					Protocol: scanner.TCP, Port: 445, Outcome: scanner.Rejected, Sent: started, Took: time.Millisecond, Tries: 1,
@@ -55,7 +55,7 @@ func hosts() []scanner.Host {
 			},
 		},
 		{
-			Name: "pc-1", Addr: netip.MustParseAddr("fd00:198::1"), Rows: []*scanner.Requirement{icmp},
+			Name: "pc-1", Addr: netip.MustParseAddr("fd00:198::1"), Addresses: 2, Rows: []*scanner.Requirement{icmp},
 			Observations: []scanner.Observation{{Protocol: scanner.ICMP, Outcome: scanner.Silent, Sent: started, Tries: 3}},
 		},
 		{

@@ -151,6 +151,7 @@ func (g *group) add(m Message, rows map[string]*scanner.Requirement) (*Entry, er
 			g.entry.Host.Boundary = m.Path.Boundary
 		}
 		g.entry.Host.Tags = append(g.entry.Host.Tags, m.Path.Tags...)
+		g.entry.Host.Addresses = max(g.entry.Host.Addresses, m.Path.Addresses)
 		return done, nil
 	case m.Observation != nil:
 		if !g.is(m.Observation.Host, m.Observation.Addr) {

@@ -58,12 +58,12 @@ func WriteHost[F any](w *Writer, h scanner.Host, findings []F) error {
 	before := len(w.buf)
 	w.who = append(jsontext.String(append(w.who[:0], `"host":`...), h.Name), `,"addr":`...)
 	w.who = jsontext.Addr(w.who, h.Addr)
-	boundary, tags := h.Boundary, h.Tags
+	boundary, tags, addresses := h.Boundary, h.Tags, h.Addresses
 	for _, row := range h.Rows {
 		from := len(w.buf)
-		w.buf = appendPath(w.buf, w.who, row.ID, boundary, tags)
+		w.buf = appendPath(w.buf, w.who, row.ID, boundary, tags, addresses)
 		w.line(from, nil)
-		boundary, tags = "", nil
+		boundary, tags, addresses = "", nil, 0
 	}
 	for i := range h.Observations {
 		w.observation(&h.Observations[i])
