@@ -29,6 +29,7 @@ type Raw struct {
 	books  *udpBook
 	// gate is held for reading by Send and Receive, and for writing when what they use is closed.
 	gate sync.RWMutex
+	shut sync.Once
 }
 
 // Interfaces that Raw is made for.
@@ -73,6 +74,7 @@ func NewRaw(opt Options) (*Raw, error) {
 	r.in.own, r.in.frames = r.own, opt.Frames
 	r.replies.wake = r.in.wakeUp
 	r.out.source.asked = r.in.sentTo
+	r.out.start(r.replies)
 	return r, nil
 }
 
@@ -109,7 +111,7 @@ func (r *Raw) Send(shots []scanner.Shot) (int, error) {
 		s := &shots[i]
 		if s.Protocol == scanner.UDP && s.UDP != (scanner.UDPSocket{}) {
 			if n, err := r.Connect.Send(shots[i : i+1]); n == 0 || err != nil {
-				r.out.flush(r.replies)
+				r.out.flush()
 				return i, err
 			}
 			continue
@@ -118,10 +120,10 @@ func (r *Raw) Send(shots []scanner.Shot) (int, error) {
 			r.replies.put(localError(s.Key, s.Addr, time.Now(), err))
 		}
 		if r.out.full() {
-			r.out.flush(r.replies)
+			r.out.flush()
 		}
 	}
-	r.out.flush(r.replies)
+	r.out.flush()
 	return len(shots), nil
 }
 
@@ -159,6 +161,6 @@ func (r *Raw) Close() error {
 	r.in.wakeUp() // Receive sees that it is closed
 	r.gate.Lock()
 	defer r.gate.Unlock()
-	r.closeRaw()
+	r.shut.Do(r.closeRaw)
 	return err
 }

@@ -19,18 +19,27 @@ import (
 const rawBatch = 128
 
 // rawSender builds packets and sends them in batches. The kernel routes them and
-// finds the neighbours.
+// finds the neighbours. While one batch is being sent, which takes the kernel
+// longer than everything else, the next is built.
 type rawSender struct {
 	window *portWindow
 	secret *packet.Secret
 	books  *udpBook
 	source *sourceCache
-	lines  [2]*rawLine // by family; nil: the machine does not have it
+	lines  [2]*rawLine // the batch in the making, by family; nil: the machine does not have it
 	hops   [2]uint8    // the system's default hop limits
 	frames func(Frame) // of Options
+
+	spare [2]chan *rawLine
+	work  chan *rawLine // to be sent
+	ended chan struct{} // closed when all is; nil: nobody sends
 }
 
-// rawLine is what one family needs: a socket and a batch in the making.
+// rawLines is how many batches of a family there are: one in the making, one
+// that is being sent and one between.
+const rawLines = 3
+
+// rawLine is a batch of one family, and its socket.
 type rawLine struct {
 	v6        bool
 	fd        int
@@ -64,12 +73,31 @@ func newRawSender(w *portWindow, key [16]byte, books *udpBook, opt Options, v6 b
 		if i == 1 && !v6 {
 			break
 		}
-		if s.lines[i], err = newRawLine(i == 1); err != nil {
-			s.close()
-			return nil, err
+		s.spare[i] = make(chan *rawLine, rawLines)
+		for range rawLines {
+			l, err := newRawLine(i == 1)
+			if err != nil {
+				s.close()
+				return nil, err
+			}
+			s.spare[i] <- l
 		}
+		s.lines[i] = <-s.spare[i]
 	}
 	return s, nil
+}
+
+// start begins to send what is flushed. What this machine could not send is a
+// reply.
+func (s *rawSender) start(replies *replyQueue) {
+	s.work, s.ended = make(chan *rawLine, 2*rawLines), make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		for l := range s.work {
+			l.flush(replies, s.frames)
+			s.spare[l.family()] <- l
+		}
+	}()
 }
 
 // readHops reads a default hop limit.
@@ -135,12 +163,26 @@ func newRawLine(v6 bool) (*rawLine, error) {
 }
 
 func (s *rawSender) close() {
-	for _, l := range s.lines {
+	if s.ended != nil {
+		close(s.work)
+		<-s.ended
+	}
+	for i, l := range s.lines {
 		if l != nil {
 			closeFD(l.fd)
 		}
+		for len(s.spare[i]) > 0 {
+			closeFD((<-s.spare[i]).fd)
+		}
 	}
 	s.source.close()
+}
+
+func (l *rawLine) family() int {
+	if l.v6 {
+		return 1
+	}
+	return 0
 }
 
 // add puts the packets of a shot into the batch. An error says what this
@@ -214,11 +256,13 @@ func (s *rawSender) full() bool {
 	return false
 }
 
-// flush sends the batches. What this machine could not send is a reply.
-func (s *rawSender) flush(replies *replyQueue) {
-	for _, l := range s.lines {
+// flush hands the batches over to be sent. It waits while all others are under
+// way.
+func (s *rawSender) flush() {
+	for i, l := range s.lines {
 		if l != nil && len(l.shots) > 0 {
-			l.flush(replies, s.frames)
+			s.work <- l
+			s.lines[i] = <-s.spare[i]
 		}
 	}
 }
