@@ -61,7 +61,7 @@ func TestFarEndUDP(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, f.decode(asked, c.answer), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			if diff := cmp.Diff(c.want, f.decode(asked, c.answer), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
 				t.Error(diff)
 			}
 		})
