@@ -69,19 +69,27 @@ func (p *program) check(args []string) (int, error) {
 	if errors.Is(err, errStopped) {
 		return exitInterrupted, err
 	}
+	if err == nil {
+		err = c.renderAll(run)
+	}
 	if err != nil {
 		return 0, err
 	}
-	for _, o := range outs {
+	c.whatNext(run, f)
+	return run.Exit(), nil
+}
+
+// renderAll writes the outputs that were not written as the run went on.
+func (c *checkRun) renderAll(run *report.Run) error {
+	for _, o := range c.outs {
 		if c.streamed(o) {
 			continue
 		}
-		if err := p.render(o, run, p.look(f.verbose)); err != nil {
-			return 0, err
+		if err := c.render(o, run, c.look(c.verbose)); err != nil {
+			return err
 		}
 	}
-	c.whatNext(run, f)
-	return run.Exit(), nil
+	return nil
 }
 
 // settings are the flags of a run and what was read out of them.

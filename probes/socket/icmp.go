@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmreach/probes/wire/packet"
 	"cmreach/scanner"
 	"encoding/binary"
 	"net/netip"
@@ -83,26 +84,8 @@ func parseICMPError(b []byte, v6 bool) (scanner.ICMPError, quote, bool) {
 	if outcomeOf(e, v6) == scanner.OutcomeUnknown {
 		return e, quote{}, false
 	}
-	q, ok := parseQuote(quoted(b, v6), v6)
+	q, ok := parseQuote(packet.Quoted(b, v6), v6)
 	return e, q, ok
-}
-
-// quoted cuts the extensions of RFC 4884 off the quoted packet. A length of
-// zero means that there are none; one that is beyond the message is a lie or a
-// different use of the field, and is not believed.
-func quoted(b []byte, v6 bool) []byte {
-	body := b[8:]
-	n := 0
-	switch {
-	case v6 && b[0] != icmp6ParamProblem: // its 32 bits are a pointer
-		n = int(b[4]) * 8
-	case !v6:
-		n = int(b[5]) * 4
-	}
-	if n > 0 && n <= len(body) {
-		return body[:n]
-	}
-	return body
 }
 
 // parseQuote reads the IP header of a quoted packet. RFC 792 promises no more
@@ -135,39 +118,8 @@ func parseQuote6(b []byte) (quote, bool) {
 	}
 	q := quote{src: netip.AddrFrom16([16]byte(b[8:24])), dst: netip.AddrFrom16([16]byte(b[24:40]))}
 	var ok bool
-	q.proto, q.transport, ok = skipExtensions(b[6], b[40:])
+	q.proto, q.transport, ok = packet.Transport6(b[6], b[40:])
 	return q, ok && len(q.transport) >= 8
-}
-
-// skipExtensions walks the IPv6 extension headers (RFC 8200 4) and returns the
-// transport protocol and its bytes. Every step consumes at least 8 bytes.
-func skipExtensions(next uint8, b []byte) (uint8, []byte, bool) {
-	for {
-		size := 0
-		switch next {
-		case protoHopByHop, protoRouting, protoDestOpts:
-			if len(b) < 8 {
-				return 0, nil, false
-			}
-			size = int(b[1])*8 + 8
-		case protoFragment:
-			if len(b) < 8 || binary.BigEndian.Uint16(b[2:])&0xfff8 != 0 {
-				return 0, nil, false
-			}
-			size = 8
-		case protoAuth:
-			if len(b) < 8 {
-				return 0, nil, false
-			}
-			size = max(int(b[1])*4+8, 8)
-		default:
-			return next, b, true
-		}
-		if len(b) < size {
-			return 0, nil, false
-		}
-		next, b = b[0], b[size:]
-	}
 }
 
 // echoMessage is an echo request or reply.
