@@ -15,17 +15,15 @@ import (
 
 // assemble removes duplicates and exclusions and counts, all by arithmetic on
 // ranges: nothing is expanded, so a /8 costs no more than an address.
-func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
-	t := &Targets{excludeNames: map[string]bool{}}
+func assemble(list *entries, excludes []item, limit int) (*Targets, error) {
+	t := &Targets{excludeNames: map[string]bool{}, list: list}
 	var except netipx.IPSetBuilder
-	var holes []interval
 	for _, e := range excludes {
 		if e.key != "" {
 			t.excludeNames[e.key] = true
 			continue
 		}
 		except.AddRange(netipx.IPRangeFrom(e.from, e.to))
-		holes = append(holes, interval{from: e.from, to: e.to, owner: -1})
 	}
 	set, err := except.IPSet()
 	if err != nil {
@@ -33,82 +31,168 @@ func assemble(items, excludes []placedItem, limit int) (*Targets, error) {
 	}
 	t.excludeAddrs = set
 
-	named, spans, total := namesOf(items)
-	union := sweep(spans)
-	kept := union // in lists of a million lines each copy counts
-	if len(holes) > 0 {
-		kept = slices.DeleteFunc(sweep(append(slices.Clone(union), holes...)), func(s interval) bool { return s.owner < 0 })
-	}
-	t.duplicates = clampInt(total - min(total, uint64(len(named))+sizeOf(union)))
+	names := list.names()
+	order := list.sorted()
+	d := disjoin(list, order, set.Ranges())
+	t.duplicates = clampInt(saturatingAdd(d.doubled, uint64(list.doubled))) //nolint:gosec // G115: a count
 
-	count := sizeOf(kept)
-	for _, i := range named {
-		if t.excludeNames[items[i].key] || items[i].from.IsValid() && t.Excluded(items[i].from) {
-			continue
-		}
-		kept = append(kept, interval{owner: i})
-		count = saturatingAdd(count, 1)
-	}
-	t.excluded = clampInt(saturatingAdd(uint64(len(named)), sizeOf(union)) - count)
+	named, gone := t.dropNames()
 	if limit <= 0 {
 		limit = DefaultMaxTargets
 	}
+	count := saturatingAdd(d.left, named)
 	if count > uint64(limit) {
-		return nil, tooMany(items, count, limit)
+		return nil, tooMany(list, count, limit)
 	}
 	t.count = int(count) //nolint:gosec // G115: not above limit
-	slices.SortFunc(kept, func(a, b interval) int { return cmp.Or(cmp.Compare(a.owner, b.owner), a.from.Compare(b.from)) })
-	t.list = make([]item, 0, len(kept))
-	for _, k := range kept {
-		it := items[k.owner].item
-		if it.key == "" {
-			it.from, it.to = k.from, k.to
-		}
-		t.list = append(t.list, it)
+	t.excluded = clampInt(saturatingAdd(d.union-min(d.union, d.left), gone))
+	if len(d.cut) > 0 || gone > 0 || list.doubled > 0 {
+		t.list = list.rebuilt(d.cut)
+		names, order = t.list.names(), t.list.sorted()
 	}
-	t.index = newIndex(t.list)
+	t.index = newIndex(t.list, names, order)
 	return t, nil
 }
 
-// namesOf separates names, each once, from the intervals of addresses. The
-// total counts every target as it was written.
-func namesOf(items []placedItem) (named []int, spans []interval, total uint64) {
-	seen := map[string]bool{}
-	for i, it := range items {
-		if it.key != "" {
-			total = saturatingAdd(total, 1)
-			if !seen[it.key] {
-				seen[it.key] = true
-				named = append(named, i)
-			}
+// dropNames takes the excluded names out of the list and counts both.
+func (t *Targets) dropNames() (left, gone uint64) {
+	var key [512]byte
+	for i := range t.list.len() {
+		c := t.list.cells.at(i)
+		if c.kind != isName && c.kind != isZoned {
 			continue
 		}
-		h := it.hosts()
-		spans = append(spans, interval{from: h.from, to: h.to, owner: i})
-		total = saturatingAdd(total, sizeOf(spans[len(spans)-1:]))
+		out := len(t.excludeNames) > 0 && t.excludeNames[string(t.list.key(key[:0], c))]
+		if c.kind == isZoned {
+			out = out || t.Excluded(t.list.host(i, 0).addr)
+		}
+		if out {
+			c.kind = isGone
+			gone++
+			continue
+		}
+		left++
 	}
-	return named, spans, total
+	return left, gone
+}
+
+// disjoint is what is left of entries with addresses where they overlap.
+type disjoint struct {
+	cut     map[int][]interval // the entries of which not all is left, and what is
+	union   uint64             // addresses that were named
+	left    uint64             // of those, what is not excluded
+	doubled uint64             // addresses that were named again
+}
+
+// disjoin gives each address to the first entry that has it, and takes out the
+// holes, which are disjoint and in order. Only entries that meet each other or a
+// hole are looked at more closely.
+func disjoin(list *entries, order []uint32, holes []netipx.IPRange) disjoint {
+	d := disjoint{cut: map[int][]interval{}}
+	var group []interval
+	for i := 0; i < len(order); {
+		owner := int(order[i])
+		group = append(group[:0], interval{list.cells.at(owner).addr(), list.last(owner), owner})
+		end := group[0].to
+		for i++; i < len(order); i++ {
+			owner := int(order[i])
+			from := list.cells.at(owner).addr()
+			if end.Less(from) {
+				break
+			}
+			to := list.last(owner)
+			group = append(group, interval{from, to, owner})
+			if end.Less(to) {
+				end = to
+			}
+		}
+		holes = d.take(group, holes)
+	}
+	return d
+}
+
+// take deals with entries that overlap, or with a single one. It returns the
+// holes that may concern those that follow.
+func (d *disjoint) take(group []interval, holes []netipx.IPRange) []netipx.IPRange {
+	for len(holes) > 0 && holes[0].To().Less(group[0].from) {
+		holes = holes[1:]
+	}
+	union := group
+	total := uint64(0)
+	for i := range group {
+		total = saturatingAdd(total, sizeOf(group[i:i+1]))
+	}
+	if len(group) > 1 {
+		whole := slices.Clone(group)
+		union = sweep(group)
+		for _, g := range whole {
+			d.cut[g.owner] = nil
+		}
+	}
+	size := sizeOf(union)
+	d.union = saturatingAdd(d.union, size)
+	d.doubled = saturatingAdd(d.doubled, total-min(total, size))
+	for _, u := range union {
+		left := without(u, holes)
+		d.left = saturatingAdd(d.left, sizeOf(left))
+		if len(group) > 1 || len(left) != 1 || left[0] != u {
+			d.cut[u.owner] = append(d.cut[u.owner], left...)
+		}
+	}
+	return holes
+}
+
+// without is what holes leave of a range.
+func without(r interval, holes []netipx.IPRange) (left []interval) {
+	i, _ := slices.BinarySearchFunc(holes, r.from, func(h netipx.IPRange, a netip.Addr) int { return h.To().Compare(a) })
+	for ; i < len(holes) && !r.to.Less(holes[i].From()); i++ {
+		if r.from.Less(holes[i].From()) {
+			left = append(left, interval{r.from, holes[i].From().Prev(), r.owner})
+		}
+		if !holes[i].To().Less(r.to) {
+			return left
+		}
+		r.from = holes[i].To().Next()
+	}
+	return append(left, r)
+}
+
+// rebuilt is the list without what is gone, and with what is left of the entries
+// that were cut, in their order. The list itself is used up.
+func (e *entries) rebuilt(cut map[int][]interval) *entries {
+	out := &entries{words: e.words, tags: e.tags, lists: e.lists, seed: e.seed, ends: map[int]netip.Addr{}}
+	for i := range e.len() {
+		c := *e.cells.at(i)
+		e.cells.forget(i)
+		pieces, some := cut[i]
+		switch {
+		case c.kind == isGone:
+		case !some:
+			if end, ok := e.ends[i]; ok {
+				out.ends[out.len()] = end
+			}
+			out.cells.add(c)
+		}
+		for _, p := range pieces {
+			c.setAddr(p.from)
+			if p.from != p.to {
+				out.ends[out.len()] = p.to
+			}
+			out.cells.add(c)
+		}
+	}
+	return out
 }
 
 // tooMany names the entry that is to blame, if it is one.
-func tooMany(items []placedItem, count uint64, limit int) error {
+func tooMany(list *entries, count uint64, limit int) error {
 	hint := "raise the limit with --max-targets if that is meant"
-	var worst uint64
-	var at *placedItem
-	for i, it := range items {
-		if it.key != "" {
-			continue
-		}
-		h := it.hosts()
-		if n := sizeOf([]interval{{from: h.from, to: h.to}}); n > worst {
-			worst, at = n, &items[i]
-		}
-	}
 	bound := uint64(max(limit, 0))
-	if at != nil && worst > bound {
+	if list.worst > bound {
+		at := list.blame
 		return &Error{
 			File: at.file, Line: at.at.line, Column: at.at.column, Hint: hint,
-			Msg: fmt.Sprintf("%s names %s addresses, the limit is %s", at.text, sizeWord(worst), thousands(bound)),
+			Msg: fmt.Sprintf("%s names %s addresses, the limit is %s", at.text, sizeWord(list.worst), thousands(bound)),
 		}
 	}
 	return &Error{
@@ -124,8 +208,7 @@ func sizeWord(n uint64) string {
 	return thousands(n)
 }
 
-// interval is a range of addresses that belongs to the entry number owner;
-// -1 stands for the exclusions, which win.
+// interval is a range of addresses that belongs to the entry number owner.
 type interval struct {
 	from, to netip.Addr
 	owner    int

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"cmreach/scanner"
+	"encoding/binary"
 	"encoding/csv"
 	"strings"
 	"unicode"
@@ -17,8 +18,8 @@ type csvLayout struct {
 	suffix   int // the DNS domain to complete a name with; -1: no such column
 	addr     []int
 
-	body int // where the rows begin, in bytes
-	line int // the line of the headings
+	line int      // the line of the headings
+	keys []string // of tags, by column
 }
 
 // The headings that name a computer, in lower case and without spaces. They are
@@ -51,13 +52,18 @@ func heading(s string) string {
 // csvLayoutOf recognises a client list in CSV by its first lines: the "#TYPE"
 // line of Windows PowerShell and the "sep=" line of Excel are taken for what
 // they are, and the first line with anything else must be headings. The layout
-// is nil for a plain list of targets.
-func csvLayoutOf(text string, m *mistakes) *csvLayout {
-	l := &csvLayout{suffix: -1}
+// is nil for a plain list of targets. The head is what was read for it.
+func csvLayoutOf(text *textReader, m *mistakes) (l *csvLayout, head string) {
+	l = &csvLayout{suffix: -1}
 	certain := false
-	for line := range strings.Lines(text) {
+	var all strings.Builder
+	for {
+		line, err := text.line()
+		all.WriteString(line)
+		if line == "" && err != nil {
+			return nil, all.String()
+		}
 		l.line++
-		l.body += len(line)
 		line = strings.TrimRight(line, "\r\n")
 		if word := strings.TrimSpace(line); word == "" || strings.HasPrefix(word, "#") {
 			certain = certain || strings.HasPrefix(word, "#TYPE ")
@@ -67,9 +73,8 @@ func csvLayoutOf(text string, m *mistakes) *csvLayout {
 			l.comma, certain = rune(rest[0]), true
 			continue
 		}
-		return l.recognise(line, certain || strings.HasPrefix(line, `"`), m)
+		return l.recognise(line, certain || strings.HasPrefix(line, `"`), m), all.String()
 	}
-	return nil
 }
 
 // recognise reads the line with the headings. When the line is certainly not of
@@ -89,6 +94,7 @@ func (l *csvLayout) recognise(line string, certain bool, m *mistakes) *csvLayout
 	for _, h := range headings {
 		h = strings.TrimSpace(h)
 		l.headings = append(l.headings, h)
+		l.keys = append(l.keys, shorten(h, maxTagKey))
 		switch h = heading(h); {
 		case has(suffixHeadings, h), has(fqdnHeadings, h), has(nameHeadings, h), has(addrHeadings, h):
 			safe++
@@ -166,14 +172,6 @@ func delimiter(line string) rune {
 	return best
 }
 
-// csvRow is a row as it was written. Its tags are read out when somebody asks,
-// so that a long list costs its text and little more.
-type csvRow struct {
-	layout *csvLayout
-	raw    string
-	used   [2]int // the columns that made the target; -1: none
-}
-
 // Limits of the tags of one computer: they go into every line about it.
 const (
 	maxTags    = 64
@@ -181,26 +179,47 @@ const (
 	maxTagText = 256 // characters
 )
 
-// tags are the columns that say something and did not make the target.
-func (r *csvRow) tags() []scanner.Detail {
-	if r == nil {
-		return nil
-	}
-	in := csv.NewReader(strings.NewReader(r.raw))
-	in.Comma, in.FieldsPerRecord = r.layout.comma, -1
-	fields, err := in.Read()
-	if err != nil {
-		return nil // it was read before without an error
-	}
-	var out []scanner.Detail
+// appendTags appends the columns of a row that say something and did not make
+// the target: the number of each, the length of its text and the text.
+func (l *csvLayout) appendTags(b []byte, fields []string, used [2]int) []byte {
+	n := 0
 	for i, f := range fields {
-		if f = filled(f); f == "" || i == r.used[0] || i == r.used[1] || i >= len(r.layout.headings) || r.layout.headings[i] == "" {
+		if f = filled(f); f == "" || i == used[0] || i == used[1] || i >= len(l.keys) || l.keys[i] == "" {
 			continue
 		}
-		if len(out) == maxTags {
+		if n++; n > maxTags {
 			break
 		}
-		out = append(out, scanner.Detail{Key: shorten(r.layout.headings[i], maxTagKey), Value: shorten(f, maxTagText)})
+		f = shorten(f, maxTagText)
+		b = binary.AppendUvarint(b, uint64(i)+1)
+		b = append(binary.AppendUvarint(b, uint64(len(f))), f...)
+	}
+	return b
+}
+
+// keepTags keeps the tags of a row of a list.
+func (e *entries) keepTags(list int, tags []byte) (at uint32) {
+	if len(tags) == 0 {
+		return 0
+	}
+	b := binary.AppendUvarint(nil, uint64(list)) //nolint:gosec // G115: an index
+	at, ok := e.tags.put(append(append(b, tags...), 0))
+	e.full = e.full || !ok
+	return at
+}
+
+// readTags reads what keepTags wrote.
+func (e *entries) readTags(b []byte) (out []scanner.Detail) {
+	number := func() int {
+		v, n := binary.Uvarint(b)
+		b = b[n:]
+		return int(v) //nolint:gosec // G115: written from an int
+	}
+	l := e.lists[number()]
+	for i := number(); i > 0; i = number() {
+		n := number()
+		out = append(out, scanner.Detail{Key: l.keys[i-1], Value: string(b[:n])})
+		b = b[n:]
 	}
 	return out
 }
@@ -208,7 +227,7 @@ func (r *csvRow) tags() []scanner.Detail {
 // shorten cuts a text that is too long, and shows that it did.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
-		return strings.Clone(s)
+		return s
 	}
 	n := 0
 	for i := range s {
@@ -216,7 +235,7 @@ func shorten(s string, limit int) string {
 			return s[:i] + "…"
 		}
 	}
-	return strings.Clone(s)
+	return s
 }
 
 // filled is what a cell says: nothing, when it holds the word that a database

@@ -12,34 +12,60 @@ import (
 // csvReader reads the rows of one list.
 type csvReader struct {
 	*csv.Reader
+	*reading
 	layout *csvLayout
-	text   string // of the whole list
-	family Family
-	m      *mistakes
-	raw    string // the row that was read last
-	out    []placedItem
+	number int // of the list
+	rows   rowText
+	start  int64 // of the row that was read last
+	tags   []byte
+}
+
+// rowText passes a text on and keeps what was passed since the beginning of a
+// row, for the place of a mistake in it.
+type rowText struct {
+	in   io.Reader
+	kept []byte
+	from int64 // where kept begins
+}
+
+// Read is for the reader of CSV.
+func (t *rowText) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.kept = append(t.kept, p[:n]...)
+	return n, err
+}
+
+// keepFrom forgets what is before a place, when that is much.
+func (t *rowText) keepFrom(at int64) {
+	if at-t.from > 64<<10 {
+		t.kept = append(t.kept[:0], t.kept[at-t.from:]...)
+		t.from = at
+	}
 }
 
 // parseCSV reads the rows of a client list.
-func parseCSV(text string, l *csvLayout, family Family, m *mistakes) []placedItem {
-	in := &csvReader{Reader: csv.NewReader(strings.NewReader(text[l.body:])), layout: l, text: text, family: family, m: m}
+func (r *reading) parseCSV(text io.Reader, l *csvLayout) {
+	in := &csvReader{reading: r, layout: l, number: len(r.into.lists), rows: rowText{in: text}}
+	r.into.lists = append(r.into.lists, l)
+	in.Reader = csv.NewReader(&in.rows)
 	in.Comma, in.FieldsPerRecord, in.ReuseRecord = l.comma, -1, true
+	before := r.into.len()
 	for {
-		start := in.InputOffset()
+		in.start = in.InputOffset()
+		in.rows.keepFrom(in.start)
 		fields, err := in.Read()
 		if errors.Is(err, io.EOF) {
-			return in.out
+			return
 		}
-		in.raw = text[l.body+int(start) : l.body+int(in.InputOffset())]
 		switch n := len(fields); {
 		case err != nil:
 			in.broken(err)
-		case len(in.out) > targetEntries:
-			m.add(in.at(0), "split the list", "the list has more than %s rows", thousands(targetEntries))
-			return in.out
+		case r.into.len()-before > targetEntries:
+			r.m.add(in.at(0), "split the list", "the list has more than %s rows", thousands(targetEntries))
+			return
 		case blank(fields):
 		case n != len(l.headings):
-			m.add(in.at(0), "a value that contains the separator must stand in quotation marks",
+			r.m.add(in.at(0), "a value that contains the separator must stand in quotation marks",
 				"the row has %s, but there are %s", counted(n, "value"), counted(len(l.headings), "heading"))
 		default:
 			in.row(fields)
@@ -49,8 +75,15 @@ func parseCSV(text string, l *csvLayout, family Family, m *mistakes) []placedIte
 
 // row adds the computer of a row.
 func (in *csvReader) row(fields []string) {
-	row := &csvRow{layout: in.layout, raw: in.raw, used: [2]int{-1, -1}}
-	for _, c := range in.layout.computer(fields, in.family, row) {
+	used := [2]int{-1, -1}
+	computer := in.layout.computer(fields, in.family, &used)
+	if used[0] < 0 {
+		in.m.add(in.at(0), "fill in its FQDN, Name or IPAddress, or take the row out", "the row names no computer")
+		return
+	}
+	in.tags = in.layout.appendTags(in.tags[:0], fields, used)
+	row := in.into.keepTags(in.number, in.tags)
+	for _, c := range computer {
 		it, msg, hint := parseHost(c.text)
 		if strings.Contains(c.text, "Unknown Computer") {
 			hint = "it is the placeholder for computers that operating system deployment does not know: take the row out"
@@ -58,20 +91,21 @@ func (in *csvReader) row(fields []string) {
 		if msg == "" && it.from.IsLinkLocalUnicast() {
 			msg, hint = c.text+" is an address of its own link only", "give the row a name, or an address that other networks can reach"
 		}
+		if msg == "" {
+			if msg, hint = in.refuses(it); msg != "" {
+				msg = it.name + " " + msg
+			}
+		}
 		if msg != "" {
 			in.m.add(in.at(c.column), hint, "%s", msg)
 			continue
 		}
-		it.name, it.row = strings.Clone(it.name), row // not the whole row's text
-		in.out = append(in.out, placedItem{item: it, file: in.m.file, at: in.at(c.column), text: it.name})
-	}
-	if row.used[0] < 0 {
-		in.m.add(in.at(0), "fill in its FQDN, Name or IPAddress, or take the row out", "the row names no computer")
+		in.into.add(it, row)
 	}
 }
 
-// cell is one name or address, and the column that it stands in.
-type cell struct {
+// field is one name or address, and the column that it stands in.
+type field struct {
 	text   string
 	column int
 }
@@ -79,7 +113,7 @@ type cell struct {
 // computer is what to check of a row: its full name, else its name, else its
 // addresses. FullDomainName is the name of the domain where the ConfigMgr
 // console writes it, and of the computer elsewhere; both are understood.
-func (l *csvLayout) computer(fields []string, family Family, row *csvRow) []cell {
+func (l *csvLayout) computer(fields []string, family Family, used *[2]int) []field {
 	full, at := first(fields, l.fqdn, fullName)
 	name, nameAt := first(fields, l.name, filled)
 	domain := ""
@@ -89,20 +123,20 @@ func (l *csvLayout) computer(fields []string, family Family, row *csvRow) []cell
 	short, _, dotted := strings.Cut(name, ".")
 	switch {
 	case full != "":
-		row.used[0] = at
-		return []cell{{full, at}}
+		used[0] = at
+		return []field{{full, at}}
 	case name == "" && domain != "" && len(l.addr)+len(l.name) == 0,
 		name != "" && !dotted && len(domain) > len(short) && strings.EqualFold(domain[:len(short)+1], short+"."):
-		row.used = [2]int{l.suffix, nameAt}
-		return []cell{{domain, l.suffix}}
+		*used = [2]int{l.suffix, nameAt}
+		return []field{{domain, l.suffix}}
 	case name != "" && domain != "" && !dotted:
-		row.used = [2]int{nameAt, l.suffix}
-		return []cell{{name + "." + domain, nameAt}}
+		*used = [2]int{nameAt, l.suffix}
+		return []field{{name + "." + domain, nameAt}}
 	case name != "":
-		row.used[0] = nameAt
-		return []cell{{name, nameAt}}
+		used[0] = nameAt
+		return []field{{name, nameAt}}
 	}
-	return l.addresses(fields, family, row)
+	return l.addresses(fields, family, used)
 }
 
 // first is the first of the columns that says something.
@@ -133,12 +167,12 @@ func fullName(s string) string {
 // addresses are those of a computer that has no name: all that other networks
 // can reach, as all addresses of a name are checked; those of the wrong family
 // and of its own link are left out where it has others.
-func (l *csvLayout) addresses(fields []string, family Family, row *csvRow) []cell {
-	var good, rest []cell
+func (l *csvLayout) addresses(fields []string, family Family, used *[2]int) []field {
+	var good, rest []field
 	for _, i := range l.addr {
 		for _, w := range parts(fields[i]) {
-			row.used[0] = i
-			c := cell{w, i}
+			used[0] = i
+			c := field{w, i}
 			a, err := netip.ParseAddr(w)
 			why, _ := family.refuse(a)
 			if err == nil && (why != "" || a.IsLinkLocalUnicast() || a.IsLoopback()) {
@@ -181,7 +215,7 @@ func (in *csvReader) at(column int) place {
 	line, col := in.FieldPos(column)
 	first, _ := in.FieldPos(0)
 	p := place{line + in.layout.line, col}
-	text := strings.TrimLeft(in.raw, "\r\n")
+	text := strings.TrimLeft(string(in.rows.kept[in.start-in.rows.from:in.InputOffset()-in.rows.from]), "\r\n")
 	for ; first < line; first++ {
 		_, text, _ = strings.Cut(text, "\n")
 	}
@@ -195,8 +229,7 @@ func (in *csvReader) at(column int) place {
 func (in *csvReader) broken(err error) {
 	var pe *csv.ParseError
 	if !errors.As(err, &pe) {
-		in.m.add(place{}, "", "the list cannot be read: %s", err)
-		return
+		return // whoever reads the text says what happened to it
 	}
 	p := place{pe.StartLine + in.layout.line, 1}
 	if errors.Is(pe.Err, csv.ErrBareQuote) {

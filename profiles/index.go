@@ -11,80 +11,92 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 )
 
 // index finds targets by their number, and the number of a target, without
 // listing the addresses of ranges: by arithmetic on where each entry begins.
 type index struct {
-	starts []uint64 // number of the first target of each entry of the list
-	byName []int32  // entries that have a key, sorted by it
-	byAddr []int32  // the others, sorted by their first address
+	starts []uint64  // number of the first target of each entry; nil: each is one target
+	byName nameTable // the entries that are names
+	byAddr []uint32  // the others, sorted by their first address
 }
 
 // newIndex numbers the targets of a list in its order.
-func newIndex(list []item) *index {
-	ix := &index{starts: make([]uint64, len(list))}
-	var n uint64
-	for i, it := range list {
-		ix.starts[i] = n
-		if it.key != "" {
-			ix.byName = append(ix.byName, int32(i))
-			n++
-			continue
-		}
-		ix.byAddr = append(ix.byAddr, int32(i))
-		n += sizeOf([]interval{{from: it.from, to: it.to}})
+func newIndex(list *entries, names nameTable, sorted []uint32) index {
+	ix := index{byName: names, byAddr: sorted}
+	if len(list.ends) == 0 {
+		return ix
 	}
-	slices.SortFunc(ix.byName, func(a, b int32) int { return strings.Compare(list[a].key, list[b].key) })
-	slices.SortFunc(ix.byAddr, func(a, b int32) int { return list[a].from.Compare(list[b].from) })
+	ix.starts = make([]uint64, list.len())
+	var n uint64
+	for i := range list.len() {
+		ix.starts[i] = n
+		if end, ok := list.ends[i]; ok {
+			n += stepsTo(list.cells.at(i).addr(), end)
+		}
+		n++
+	}
 	return ix
+}
+
+// start is the number of the first target of an entry.
+func (ix *index) start(entry int) uint64 {
+	if ix.starts == nil {
+		return uint64(entry) //nolint:gosec // G115: an index
+	}
+	return ix.starts[entry]
 }
 
 // at returns a target by its number, which must be below Len.
 func (t *Targets) at(n uint64) hostItem {
-	e, found := slices.BinarySearch(t.index.starts, n)
-	if !found {
-		e--
+	e := int(n) //nolint:gosec // G115: below Len
+	if t.index.starts != nil {
+		i, found := slices.BinarySearch(t.index.starts, n)
+		if e = i; !found {
+			e--
+		}
 	}
-	it := t.list[e]
-	if it.name != "" {
-		return it.host()
-	}
-	a := plus(it.from, n-t.index.starts[e])
-	text := a.String()
-	return hostItem{name: text, addr: a, key: text, row: it.row}
+	return t.list.host(e, n-t.index.start(e))
 }
 
 // number finds the number of a host among the targets.
 func (t *Targets) number(h hostItem) (uint64, bool) {
-	ix := t.index
-	if ix == nil {
+	if t.list == nil {
 		return 0, false
 	}
 	if h.addr.IsValid() && h.addr.Zone() == "" {
 		return t.numberAt(h.addr)
 	}
-	i, found := slices.BinarySearchFunc(ix.byName, h.key, func(e int32, key string) int { return strings.Compare(t.list[e].key, key) })
+	e, found := t.index.byName.number(t.list, h.key)
 	if !found {
 		return 0, false
 	}
-	return ix.starts[ix.byName[i]], true
+	return t.index.start(e), true
 }
 
 // numberAt finds the number of an address among the targets.
 func (t *Targets) numberAt(addr netip.Addr) (uint64, bool) {
-	ix := t.index
-	i, found := slices.BinarySearchFunc(ix.byAddr, addr, func(e int32, a netip.Addr) int { return t.list[e].from.Compare(a) })
+	var want cell
+	want.setAddr(addr)
+	i, found := slices.BinarySearchFunc(t.index.byAddr, &want, func(e uint32, want *cell) int { return t.list.cells.at(int(e)).compare(want) })
 	if !found {
 		i--
 	}
-	if i < 0 || t.list[ix.byAddr[i]].to.Less(addr) {
+	if i < 0 {
 		return 0, false
 	}
-	e := ix.byAddr[i]
-	return ix.starts[e] + sizeOf([]interval{{from: t.list[e].from, to: addr}}) - 1, true
+	e := int(t.index.byAddr[i])
+	first := t.list.cells.at(e).addr()
+	if first.BitLen() != addr.BitLen() || t.list.last(e).Less(addr) {
+		return 0, false
+	}
+	return t.index.start(e) + stepsTo(first, addr), true
 }
+
+// stepsTo is how many steps an address lies after another of its family, as far
+// as a number goes.
+func stepsTo(from, to netip.Addr) uint64 { return sizeOf([]interval{{from: from, to: to}}) - 1 }
 
 // plus is the address so many after another. The sum must not leave the family.
 func plus(a netip.Addr, n uint64) netip.Addr {
@@ -236,9 +248,26 @@ func (p *Plan) Digest() string {
 
 // digest writes the targets, and what their names must not lead to.
 func (t *Targets) digest(w io.Writer) {
-	for _, it := range t.list {
-		_, _ = fmt.Fprintf(w, "%q %s %s\n", it.key, it.from, it.to)
+	var key, b []byte
+	for i := range t.list.len() {
+		c := t.list.cells.at(i)
+		switch c.kind {
+		case isAddr4, isAddr6:
+			b = append(c.addr().AppendTo(append(b, `"" `...)), ' ')
+			b = t.list.last(i).AppendTo(b)
+		case isZoned:
+			h := t.list.host(i, 0)
+			b = fmt.Appendf(b, "%q %s %s", h.key, h.addr, h.addr)
+		default:
+			key = t.list.key(key[:0], c)
+			b = append(strconv.AppendQuote(b, string(key)), " invalid IP invalid IP"...)
+		}
+		if b = append(b, '\n'); len(b) > 4<<10 {
+			_, _ = w.Write(b)
+			b = b[:0]
+		}
 	}
+	_, _ = w.Write(b)
 	if t.excludeAddrs != nil {
 		for _, r := range t.excludeAddrs.Ranges() {
 			_, _ = fmt.Fprintf(w, "not %s\n", r)

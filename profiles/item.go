@@ -15,7 +15,6 @@ type item struct {
 	key      string // what makes a name the same name; empty for ranges
 	from, to netip.Addr
 	prefix   netip.Prefix // valid when the item was written as a prefix
-	row      *csvRow      // of a client list; nil elsewhere
 }
 
 // parseItem reads an entry. The message is empty when it is good.

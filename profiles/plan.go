@@ -71,7 +71,7 @@ func NewPlan(o Options) (*Plan, error) {
 	}
 	p := &Plan{Vantage: over.vantage, Family: o.Family, farEnd: o.FarEnd, targets: o.Targets}
 	if p.targets == nil {
-		p.targets = &Targets{}
+		p.targets = &Targets{list: newEntries()}
 	}
 	if p.site = o.Site; o.Site != nil {
 		p.Site = o.Site.Code

@@ -1,11 +1,13 @@
 package profiles
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/netip"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"go4.org/netipx"
 )
@@ -15,7 +17,7 @@ import (
 const DefaultMaxTargets = 70_000
 
 // targetBytes and targetEntries bound one list of targets, well above
-// DefaultMaxTargets lines: a list is not the place for a million addresses.
+// DefaultMaxTargets lines: what a whole organisation has fits, a mistake does not.
 const (
 	targetBytes   = 256 << 20 // 70,000 computers with all columns of Get-CMDevice, in UTF-16
 	targetEntries = 1_000_000
@@ -73,8 +75,8 @@ type TargetOptions struct {
 // were named. Ranges stay ranges in memory. It holds no client's roles: those
 // are for the plan.
 type Targets struct {
-	list       []item // disjoint
-	index      *index // of the list
+	list       *entries // disjoint
+	index      index    // of the list
 	count      int
 	duplicates int
 	excluded   int
@@ -103,12 +105,12 @@ type hostItem struct {
 	name string
 	addr netip.Addr // valid for addresses
 	key  string
-	row  *csvRow // of a client list; nil elsewhere
+	row  tagsRef // of a client list; zero elsewhere
 }
 
 // host is the host of an item that has a name.
 func (it item) host() hostItem {
-	h := hostItem{name: it.name, addr: it.from, key: it.key, row: it.row}
+	h := hostItem{name: it.name, addr: it.from, key: it.key}
 	if h.key == "" {
 		h.key = it.from.String()
 	}
@@ -120,109 +122,150 @@ func (t *Targets) excludes(h hostItem) bool {
 	return t.excludeNames[h.key] || h.addr.IsValid() && t.Excluded(h.addr)
 }
 
-// placedItem is an item and where it was written.
-type placedItem struct {
-	item
-	file string
-	at   place
-	text string
+// reading takes the entries of lists as they are read.
+type reading struct {
+	m      *mistakes
+	family Family
+	into   *entries
 }
 
 // ReadTargets reads every source and checks the whole of it. The error joins
 // the mistakes, at most twenty of them.
 func ReadTargets(o TargetOptions) (*Targets, error) {
 	m := &mistakes{limit: targetLimit}
-	var items []placedItem
+	in := reading{m: m, family: o.Family, into: newEntries()}
 	for i, arg := range o.Args {
 		m.file, m.flat = fmt.Sprintf("argument %d", i+1), true
-		items = append(items, parseList(arg, m)...)
+		parseList(strings.NewReader(arg), m, in.add)
 	}
 	for _, src := range o.Sources {
 		m.file, m.flat = src.Name, false
-		text, err := readText(src.Text, targetBytes)
-		if err != nil {
-			m.add(place{}, "", "the list of targets %s", err)
-			continue
-		}
-		before := len(m.list)
-		found := parseSource(text, o.Family, m)
-		if len(found) == 0 && before == len(m.list) && m.more == 0 {
-			m.add(place{}, "write one name, address, prefix or range a line", "the list names no target")
-		}
-		items = append(items, found...)
+		in.source(src)
 	}
-	var excludes []placedItem
+	var excludes []item
 	for _, e := range o.Exclude {
 		m.file, m.flat = "--exclude", true
-		excludes = append(excludes, parseList(e, m)...)
+		parseList(strings.NewReader(e), m, func(it item, _ place, _ string) { excludes = append(excludes, it) })
 	}
-	for _, it := range items {
-		if msg, hint := o.Family.refuse(it.from); it.from.IsValid() && msg != "" {
-			m.file, m.flat = it.file, false
-			m.add(it.at, hint, "%s %s", it.text, msg)
-		}
+	if in.into.full {
+		m.file, m.flat = "targets", true
+		m.add(place{}, "split them", "%s", errFull)
 	}
 	if err := m.err(); err != nil {
 		return nil, err
 	}
-	return assemble(items, excludes, o.Max)
+	return assemble(in.into, excludes, o.Max)
 }
 
-// parseSource reads a file: a client list in CSV, or a plain list.
-func parseSource(text string, family Family, m *mistakes) []placedItem {
-	if l := csvLayoutOf(text, m); l != nil {
-		if !l.names() {
-			return nil // that was reported
-		}
-		return parseCSV(text, l, family, m)
+// source reads a file: a client list in CSV, or a plain list.
+func (in *reading) source(src Source) {
+	text := newTextReader(src.Text, targetBytes)
+	before, mistakes := in.into.len(), in.m.count()
+	l, head := csvLayoutOf(text, in.m)
+	switch {
+	case l == nil:
+		parseList(io.MultiReader(strings.NewReader(head), text), in.m, in.add)
+	case l.names(): // else that was reported
+		in.parseCSV(text, l)
 	}
-	return parseList(text, m)
+	switch {
+	case text.err != nil:
+		in.m.add(place{}, "", "the list of targets %s", text.err)
+	case in.into.len() == before && in.m.count() == mistakes:
+		in.m.add(place{}, "write one name, address, prefix or range a line", "the list names no target")
+	}
+}
+
+// add takes an entry of a plain list.
+func (in *reading) add(it item, at place, text string) {
+	if msg, hint := in.refuses(it); msg != "" {
+		in.m.add(at, hint, "%s %s", text, msg)
+		return
+	}
+	if h := it.hosts(); it.key == "" {
+		if n := sizeOf([]interval{{from: h.from, to: h.to}}); n > in.into.worst {
+			in.into.worst, in.into.blame = n, placed{in.m.file, at, text}
+		}
+	}
+	in.into.add(it, 0)
+}
+
+func (in *reading) refuses(it item) (msg, hint string) {
+	if !it.from.IsValid() {
+		return "", ""
+	}
+	return in.family.refuse(it.from)
 }
 
 // parseList reads the entries of a text: separated by white space or commas,
 // with comments from # to the end of the line.
-func parseList(text string, m *mistakes) []placedItem {
-	var out []placedItem
-	line := 0
-	for l := range strings.Lines(text) {
-		line++
-		if len(out) > targetEntries {
-			m.add(place{line, 1}, "write ranges or prefixes", "the list has more than %s entries", thousands(targetEntries))
-			return out
-		}
-		if i := strings.IndexByte(l, '#'); i >= 0 {
-			l = l[:i]
-		}
-		column, start, word := 0, 0, []rune(nil)
-		flush := func() {
-			if len(word) == 0 {
+func parseList(text io.Reader, m *mistakes, add func(it item, at place, text string)) {
+	p := listParser{m: m, add: add, line: 1}
+	in := bufio.NewReaderSize(text, 32<<10)
+	for {
+		r, _, err := in.ReadRune()
+		switch {
+		case err != nil:
+			p.flush()
+			return
+		case r == '\n':
+			p.flush()
+			p.line++
+			p.column, p.comment = 0, false
+			if p.entries > targetEntries {
+				m.add(place{p.line, 1}, "write ranges or prefixes", "the list has more than %s entries", thousands(targetEntries))
 				return
 			}
-			text := string(word)
-			it, msg, hint := parseItem(text)
-			if msg != "" {
-				m.add(place{line, start}, hint, "%s", msg)
-			} else {
-				at := place{line, start}
-				if m.flat {
-					at = place{}
-				}
-				out = append(out, placedItem{item: it, file: m.file, at: at, text: text})
-			}
-			word = word[:0]
+		case !p.comment:
+			p.take(r)
 		}
-		for _, r := range l {
-			column++
-			if unicode.IsSpace(r) || r == ',' || r == ';' {
-				flush()
-				continue
-			}
-			if len(word) == 0 {
-				start = column
-			}
-			word = append(word, r)
-		}
-		flush()
 	}
-	return out
+}
+
+// listParser is at one place of a plain list.
+type listParser struct {
+	m            *mistakes
+	add          func(it item, at place, text string)
+	line, column int
+	comment      bool // up to the end of the line
+	word         []byte
+	start        int // its column
+	entries      int
+}
+
+// take reads a character.
+func (p *listParser) take(r rune) {
+	p.column++
+	switch {
+	case r == '#':
+		p.flush()
+		p.comment = true
+	case unicode.IsSpace(r) || r == ',' || r == ';':
+		p.flush()
+	default:
+		if len(p.word) == 0 {
+			p.start = p.column
+		}
+		p.word = utf8.AppendRune(p.word, r)
+	}
+}
+
+// flush ends a word.
+func (p *listParser) flush() {
+	if len(p.word) == 0 {
+		return
+	}
+	text := string(p.word)
+	p.word = p.word[:0]
+	at := place{p.line, p.start}
+	it, msg, hint := parseItem(text)
+	if msg != "" {
+		p.m.add(at, hint, "%s", msg)
+		return
+	}
+	if p.m.flat {
+		at = place{}
+	}
+	p.entries++
+	p.add(it, at, text)
 }

@@ -166,8 +166,8 @@ func TestRangesStayRanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Len() != 1<<24-2-1<<16 || len(got.list) != 2 {
-		t.Errorf("%d targets in %d ranges", got.Len(), len(got.list))
+	if got.Len() != 1<<24-2-1<<16 || got.list.len() != 2 {
+		t.Errorf("%d targets in %d ranges", got.Len(), got.list.len())
 	}
 }
 

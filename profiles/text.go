@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // readText reads a text of at most limit bytes as UTF-8. Files that Windows
@@ -56,6 +58,125 @@ func decodeUTF16(b []byte, order binary.ByteOrder) (string, error) {
 		out.WriteRune(r) // half a pair becomes the replacement character
 	}
 	return strings.ReplaceAll(out.String(), "\r\n", "\n"), nil
+}
+
+// textReader reads a long text as readText does, without holding it. What went
+// wrong stays in err, in the words that readText has; a reader sees the end.
+type textReader struct {
+	in    *bufio.Reader
+	limit int64 // bytes that may still come
+	begun bool
+	order binary.ByteOrder // of UTF-16; nil: UTF-8
+	rest  []byte           // decoded, and not asked for yet
+	buf   [4 * utf8.UTFMax]byte
+	err   error
+}
+
+func newTextReader(r io.Reader, limit int64) *textReader {
+	return &textReader{in: bufio.NewReaderSize(r, 32<<10), limit: limit}
+}
+
+// Read gives UTF-8. The CR of a line's end is left to whoever reads lines.
+func (t *textReader) Read(p []byte) (int, error) {
+	if t.err != nil {
+		return 0, io.EOF
+	}
+	if !t.begun {
+		t.begun = true
+		t.mark()
+	}
+	if t.order == nil {
+		n, err := t.in.Read(p[:min(int64(len(p)), t.limit+1)])
+		return n, t.spend(n, err)
+	}
+	n := 0
+	for n < len(p) {
+		if len(t.rest) == 0 {
+			if err := t.decode(); err != nil {
+				return n, err
+			}
+		}
+		k := copy(p[n:], t.rest)
+		t.rest = t.rest[k:]
+		n += k
+	}
+	return n, nil
+}
+
+// line reads a line with its end, before anything else is read.
+func (t *textReader) line() (string, error) {
+	var b []byte
+	var one [1]byte
+	for {
+		n, err := t.Read(one[:])
+		if n == 0 && err != nil {
+			return string(b), err
+		}
+		if b = append(b, one[:n]...); n > 0 && one[0] == '\n' {
+			return string(b), nil
+		}
+	}
+}
+
+// mark takes off the byte order mark.
+func (t *textReader) mark() {
+	head, _ := t.in.Peek(3)
+	n := 0
+	switch {
+	case bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}):
+		n = 3
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}):
+		n, t.order = 2, binary.LittleEndian
+	case bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		n, t.order = 2, binary.BigEndian
+	}
+	_, _ = t.in.Discard(n)
+	t.limit -= int64(n)
+}
+
+// spend counts bytes that were read, and keeps what went wrong.
+func (t *textReader) spend(n int, err error) error {
+	t.limit -= int64(n)
+	switch {
+	case t.limit < 0:
+		t.err = fmt.Errorf("is larger than %s bytes", thousands(targetBytes))
+	case err == nil:
+		return nil
+	case !errors.Is(err, io.EOF):
+		t.err = fmt.Errorf("cannot be read: %w", err)
+	}
+	return io.EOF
+}
+
+// decode reads a character of UTF-16.
+func (t *textReader) decode() error {
+	r, err := t.unit()
+	if err != nil {
+		return err
+	}
+	if utf16.IsSurrogate(r) {
+		if next, err := t.in.Peek(2); err == nil {
+			if pair := utf16.DecodeRune(r, rune(t.order.Uint16(next))); pair != unicode.ReplacementChar {
+				if _, err := t.unit(); err != nil {
+					return err
+				}
+				r = pair
+			}
+		}
+	}
+	t.rest = utf8.AppendRune(t.buf[:0], r) // half a pair becomes the replacement character
+	return nil
+}
+
+// unit reads two bytes.
+func (t *textReader) unit() (rune, error) {
+	var b [2]byte
+	n, err := io.ReadFull(t.in, b[:])
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		t.err = errors.New("is cut off in the middle of a UTF-16 character")
+		return 0, io.EOF
+	}
+	return rune(t.order.Uint16(b[:])), t.spend(n, err)
 }
 
 // thousands writes a number for people: 16,777,214.
