@@ -5,11 +5,13 @@ import (
 	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -70,16 +72,16 @@ func (p *prior) names() map[string][]netip.Addr {
 // has reports whether some addresses of the name are recorded.
 func (p *prior) has(name string) bool { return len(p.names()[name]) > 0 }
 
-// read finds out what the record is of and how much of it is whole.
+// read finds out what the record is of, and whether its run came to its end.
 func (p *prior) read() (err error) {
-	if p.Survey, err = record.Inspect(p.file); err != nil {
-		return fmt.Errorf("--resume: %w", badRecord(p.name, err))
+	in, err := record.Open(p.all())
+	if err == nil {
+		p.header = in.Header
+		p.End, err = record.LastEnd(p.file)
 	}
-	in, err := record.Open(p.kept())
 	if err != nil {
 		return fmt.Errorf("--resume: %w", badRecord(p.name, err))
 	}
-	p.header = in.Header
 	switch {
 	case len(p.header.Merged) > 0:
 		return fmt.Errorf("--resume: %s was merged of several records: go on with the one that is not complete, and merge again", p.name)
@@ -89,8 +91,8 @@ func (p *prior) read() (err error) {
 	return nil
 }
 
-// kept is the part of the record that stays.
-func (p *prior) kept() io.Reader { return io.NewSectionReader(p.file, 0, p.Whole) }
+// all is the record as it was found: the lock keeps other writers away.
+func (p *prior) all() io.Reader { return io.NewSectionReader(p.file, 0, math.MaxInt64) }
 
 // complete reports whether the run came to its end.
 func (p *prior) complete() bool { return p.End != nil && !p.End.Interrupted && p.End.Err == "" }
@@ -151,25 +153,24 @@ func withShard(s string) string {
 // are not asked again. Then what is not whole is cut off.
 func (c *checkRun) replay() error {
 	p := c.prior
-	in, err := record.Open(p.kept())
+	in, err := record.Open(p.all())
 	if err != nil {
-		return fmt.Errorf("--resume: %w", badRecord(p.name, err))
+		return usage(fmt.Errorf("--resume: %w", badRecord(p.name, err)))
 	}
-	p.done = newPlaces(c.plan.All())
+	c.seen = newPlaces(c.plan.All())
 	for e, err := range in.Hosts() {
 		if err != nil {
-			return fmt.Errorf("--resume: %w", badRecord(p.name, err))
+			return usage(fmt.Errorf("--resume: %w", badRecord(p.name, err)))
 		}
 		if c.ctx.Err() != nil {
 			return fmt.Errorf("--resume: %w while %s was read: it is as it was", errStopped, p.name)
 		}
-		c.run.Add(&report.Host{Host: e.Host, Findings: judge(in.Header, e.Host)})
-		c.count(&e.Host)
+		c.run.Add(&report.Host{Host: e.Host, Findings: c.judger.Judge(&e.Host, verdict.Context{Vantage: in.Header.Vantage, Brief: true})})
 		p.recorded(e.Host)
-		if i, ok := c.plan.Number(e.Host.Name); ok {
-			p.done.set(i)
-		}
+		c.count(&e.Host)
 	}
+	p.Survey = in.Survey()
+	p.done = slices.Clone(c.seen)
 	p.sum()
 	c.progress.before = c.targets()
 	return p.Cut(p.file)

@@ -82,9 +82,11 @@ func syntax(line int, err error) error {
 
 // lines cuts a stream into lines of at most MaxLine bytes.
 type lines struct {
-	r   *bufio.Reader
-	buf []byte
-	n   int // lines given out
+	r    *bufio.Reader
+	buf  []byte
+	n    int   // lines given out
+	at   int64 // bytes of them, with their ends
+	open bool  // the last one has no newline
 }
 
 // next returns a line without its end, valid until the next call. whole is
@@ -95,6 +97,7 @@ func (l *lines) next() (line []byte, whole bool, err error) {
 		part, err := l.r.ReadSlice('\n')
 		if err == nil && len(l.buf) == 0 {
 			l.n++
+			l.at += int64(len(part))
 			return part[:len(part)-1], true, nil
 		}
 		l.buf = append(l.buf, part...)
@@ -107,6 +110,10 @@ func (l *lines) next() (line []byte, whole bool, err error) {
 			return nil, false, &SyntaxError{Line: l.n + 1, Err: fmt.Errorf("longer than %d bytes", MaxLine)}
 		case whole, errors.Is(err, io.EOF) && len(l.buf) > 0:
 			l.n++
+			l.at += int64(len(l.buf))
+			if l.open = !whole; whole {
+				l.at++
+			}
 			return l.buf, whole, nil
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, io.EOF):

@@ -21,11 +21,12 @@ type Entry struct {
 type Replay struct {
 	Header Header
 
-	in    *reader
-	rows  map[string]*scanner.Requirement
-	end   *End
-	cut   *Truncated
-	hosts int
+	in     *reader
+	survey surveyor
+	rows   map[string]*scanner.Requirement
+	end    *End
+	cut    *Truncated
+	hosts  int
 }
 
 // Open reads the header of a record.
@@ -36,6 +37,7 @@ func Open(r io.Reader) (*Replay, error) {
 		return nil, err
 	}
 	p.Header = *m.Header // nothing else can come first
+	p.survey.add(m, p.in.lines.at, p.in.lines.open)
 	for _, row := range p.Header.Rows {
 		if row == nil || row.ID == "" || p.rows[row.ID] != nil {
 			return nil, &SyntaxError{Line: 1, Err: errors.New("the rows of the header are not named, or named twice")}
@@ -73,6 +75,7 @@ func (p *Replay) Hosts() iter.Seq2[Entry, error] {
 				yield(Entry{}, &SyntaxError{Line: p.in.lines.n, Err: err})
 				return
 			}
+			p.survey.add(m, p.in.lines.at, p.in.lines.open)
 			if done != nil {
 				p.hosts++
 				if !yield(*done, nil) {

@@ -1,12 +1,11 @@
 package record
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Survey is what there is of a record that its writer may not have finished.
@@ -18,48 +17,11 @@ type Survey struct {
 	End      *End      // nil: the writer was killed
 }
 
-// Inspect finds out up to where a record can be kept when the run that it is of
-// goes on: what follows the last whole host, such as a host of which some lines
-// were not written any more, the causes and the end, is to be written again. It
-// looks at the kinds of the messages and not at what they say: a [Replay] of
-// the whole part does.
-func Inspect(r io.Reader) (Survey, error) {
-	in := lines{r: bufio.NewReaderSize(r, 1<<16)}
-	var s surveyor
-	var at int64
-	for {
-		b, whole, err := in.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return s.Survey, err
-		}
-		at += int64(len(b))
-		if whole {
-			at++
-		}
-		if in.n == 1 {
-			if err := checkHeader(b); err != nil {
-				return s.Survey, syntax(1, err)
-			}
-		}
-		if !whole && !json.Valid(b) {
-			break // torn
-		}
-		kind, err := kindOf(b)
-		if err == nil {
-			err = s.add(kind, b, at, !whole)
-		}
-		if err != nil {
-			return s.Survey, &SyntaxError{Line: in.n, Err: err}
-		}
-	}
-	if in.n == 0 {
-		return s.Survey, syntax(1, errors.New("the file is empty"))
-	}
-	return s.Survey, nil
-}
+// Survey says, of what was read until now, up to where the record can be kept
+// when the run that it is of goes on: what follows the last whole host, such as
+// a host of which some lines were not written any more, the causes and the end,
+// is to be written again.
+func (p *Replay) Survey() Survey { return p.survey.Survey }
 
 // surveyor counts the messages of the host that it is at.
 type surveyor struct {
@@ -69,68 +31,48 @@ type surveyor struct {
 }
 
 // add takes a message that ends at a place of the file, open without the end of its line.
-func (s *surveyor) add(kind string, b []byte, at int64, open bool) error {
-	if s.End != nil {
-		return errors.New("something follows the end")
-	}
+func (s *surveyor) add(m Message, at int64, open bool) {
 	keep := func() { s.Whole, s.Open = at, open }
-	switch kind {
-	case "header":
+	switch {
+	case m.Header != nil:
 		keep()
-	case "path":
+	case m.Path != nil:
 		if s.findings > 0 {
 			s.paths, s.findings = 0, 0
 		}
 		s.paths++
-	case "finding":
+	case m.Finding != nil:
 		if s.findings++; s.findings == s.paths && !s.over {
 			s.Hosts++
 			keep()
 		}
-	case "progress":
-		if s.findings != s.paths || s.over {
-			return nil
-		}
-		var m struct{ Progress *Progress }
-		if err := json.Unmarshal(b, &m); err != nil {
-			return err
-		}
+	case m.Progress != nil && s.findings == s.paths && !s.over:
 		s.Progress = m.Progress
 		keep()
-	case "cause":
+	case m.Cause != nil:
 		s.over = true
-	case "end":
-		s.over = true
-		var m struct{ End *End }
-		if err := json.Unmarshal(b, &m); err != nil {
-			return err
-		}
-		s.End = m.End
+	case m.End != nil:
+		s.over, s.End = true, m.End
 	}
-	return nil
 }
 
-// kinds are the kinds of messages, the most frequent first.
-var kinds = [...]string{"observation", "path", "finding", "progress", "cause", "header", "end"}
-
-// kindOf says which message a line holds: by how it begins, as the Writer
-// writes it, else by reading all of it.
-func kindOf(b []byte) (string, error) {
-	if rest, ok := bytes.CutPrefix(b, []byte(`{"`)); ok && bytes.HasSuffix(b, []byte("}}")) {
-		for _, k := range kinds {
-			if after, ok := bytes.CutPrefix(rest, []byte(k)); ok && bytes.HasPrefix(after, []byte(`":{`)) && (k != "end" && k != "header" || json.Valid(b)) {
-				return k, nil
-			}
-		}
+// LastEnd reads the end message of a record that its writer closed, without
+// reading the record; nil when its last line is another one.
+func LastEnd(f *os.File) (*End, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(b, &m); err != nil {
-		return "", err
+	from := max(0, info.Size()-MaxLine-1)
+	b := make([]byte, info.Size()-from)
+	if _, err := f.ReadAt(b, from); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the end of the record: %w", err)
 	}
-	for _, k := range kinds {
-		if _, ok := m[k]; ok && len(m) == 1 {
-			return k, nil
-		}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	b = b[bytes.LastIndexByte(b, '\n')+1:]
+	var m Message
+	if strict(b, &m) != nil || m.fields() != 1 {
+		return nil, nil //nolint:nilerr // a line that was cut off, which is no end
 	}
-	return "", fmt.Errorf("%.40q is no message", b)
+	return m.End, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmreach/scanner/record"
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,13 +15,27 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// inspect reads all of a record and says what can be kept of it.
+func inspect(r io.Reader) (record.Survey, error) {
+	p, err := record.Open(r)
+	if err != nil {
+		return record.Survey{}, err
+	}
+	for _, err := range p.Hosts() {
+		if err != nil {
+			return p.Survey(), err
+		}
+	}
+	return p.Survey(), nil
+}
+
 // Of a record that was cut at any byte, what is kept is what a replay of the cut
 // record finds: each whole host and nothing else. What follows is written again
 // by the same writer, and the result is the whole record.
-func TestInspectEveryPrefix(t *testing.T) {
+func TestSurveyEveryPrefix(t *testing.T) {
 	all := write(t)
 	for n := range len(all) + 1 {
-		s, err := record.Inspect(bytes.NewReader(all[:n]))
+		s, err := inspect(bytes.NewReader(all[:n]))
 		before := replay(all[:n])
 		if before.err != nil {
 			if err == nil {
@@ -42,16 +57,16 @@ func TestInspectEveryPrefix(t *testing.T) {
 		if d := cmp.Diff(before.hosts, after.hosts, cmpopts.EquateComparable(netip.Addr{})); d != "" || after.cut == nil || after.cut.LostHost != "" {
 			t.Fatalf("%d bytes: %+v (-before +after the cut):\n%s", n, after.cut, d)
 		}
-		again, err := record.Inspect(bytes.NewReader(kept))
+		again, err := inspect(bytes.NewReader(kept))
 		if err != nil || again.Whole != s.Whole || again.Hosts != s.Hosts {
 			t.Fatalf("%d bytes: inspected again: %+v, %v, before %+v", n, again, err, s)
 		}
 	}
 }
 
-func TestInspectTellsTheEnd(t *testing.T) {
+func TestSurveyTellsTheEnd(t *testing.T) {
 	all := write(t)
-	s, err := record.Inspect(bytes.NewReader(all))
+	s, err := inspect(bytes.NewReader(all))
 	if err != nil || s.End == nil || s.End.Exit != 1 || s.Progress == nil || s.Progress.Hosts != 3 || s.Hosts != 3 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -61,17 +76,17 @@ func TestInspectTellsTheEnd(t *testing.T) {
 }
 
 // Other programs may write JSON with other white space.
-func TestInspectOtherSpelling(t *testing.T) {
+func TestSurveyOtherSpelling(t *testing.T) {
 	all := write(t)
 	spaced := bytes.ReplaceAll(bytes.ReplaceAll(all, []byte(`{"path":`), []byte(`{ "path" : `)), []byte(`{"finding":`), []byte(` {"finding": `))
-	a, errA := record.Inspect(bytes.NewReader(all))
-	b, errB := record.Inspect(bytes.NewReader(spaced))
+	a, errA := inspect(bytes.NewReader(all))
+	b, errB := inspect(bytes.NewReader(spaced))
 	if err := errors.Join(errA, errB); err != nil || a.Hosts != b.Hosts || replay(spaced[:b.Whole]).err != nil {
 		t.Errorf("%+v and %+v, %v", a, b, err)
 	}
 }
 
-func TestInspectBroken(t *testing.T) {
+func TestSurveyBroken(t *testing.T) {
 	all := string(write(t))
 	for name, text := range map[string]string{
 		"empty":             "",
@@ -82,7 +97,7 @@ func TestInspectBroken(t *testing.T) {
 		"no message":        strings.Replace(all, "\n", "\n{\"opinion\":{}}\n", 1),
 		"after the end":     all + "{\"cause\":{}}\n",
 	} {
-		if s, err := record.Inspect(strings.NewReader(text)); err == nil {
+		if s, err := inspect(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -128,7 +143,7 @@ func TestCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := record.Inspect(f)
+		s, err := inspect(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,16 +161,43 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func FuzzInspect(f *testing.F) {
+// The end is found without reading the record, wherever a kill has cut it.
+func TestLastEnd(t *testing.T) {
+	all := write(t)
+	f, err := os.Create(filepath.Join(t.TempDir(), "run.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(append(bytes.Repeat([]byte("x"), record.MaxLine), '\n')); err != nil { // more than is looked at
+		t.Fatal(err)
+	}
+	from := int64(record.MaxLine + 1)
+	if _, err := f.Write(all); err != nil {
+		t.Fatal(err)
+	}
+	for n := len(all); n >= 0; n -= max(1, (len(all)-n)/16) { // byte by byte at the end
+		if err := f.Truncate(from + int64(n)); err != nil {
+			t.Fatal(err)
+		}
+		want := replay(all[:n]).end
+		end, err := record.LastEnd(f)
+		if err != nil || (end == nil) != (want == nil) || end != nil && *end != *want {
+			t.Fatalf("%d bytes: %+v, %v, want %+v", n, end, err, want)
+		}
+	}
+}
+
+func FuzzSurvey(f *testing.F) {
 	all := write(f)
 	f.Add(all)
 	f.Add(all[:len(all)/2])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := record.Inspect(bytes.NewReader(b))
+		s, err := inspect(bytes.NewReader(b))
 		if s.Whole > int64(len(b)) || s.Whole < 0 {
 			t.Fatalf("%+v of %d bytes", s, len(b))
 		}
-		if again, errAgain := record.Inspect(bytes.NewReader(b[:s.Whole])); err == nil && (errAgain != nil || again.Whole != s.Whole || again.Hosts != s.Hosts) {
+		if again, errAgain := inspect(bytes.NewReader(b[:s.Whole])); err == nil && (errAgain != nil || again.Whole != s.Whole || again.Hosts != s.Hosts) {
 			t.Errorf("%+v, and of the whole part %+v, %v", s, again, errAgain)
 		}
 	})
