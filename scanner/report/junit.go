@@ -89,14 +89,15 @@ func (j *junit) profile(id int, name string) error {
 		return nil
 	}
 	j.suite(id, "cmreach."+dotless(name), counts)
-	seen := names{}
+	var seen names
 	for h, err := range j.r.Hosts() {
 		if err != nil {
 			return err
 		}
+		seen.begin(&h.Host)
 		for _, f := range h.Findings {
 			if f.Profile == name {
-				j.testcase(seen, h.Observations, f)
+				j.testcase(&seen, h.Observations, f)
 			}
 		}
 	}
@@ -171,7 +172,7 @@ func (j *junit) suite(id int, name string, c suiteCounts) {
 }
 
 // testcase writes the case of one finding.
-func (j *junit) testcase(seen names, observations []scanner.Observation, f verdict.Finding) {
+func (j *junit) testcase(seen *names, observations []scanner.Observation, f verdict.Finding) {
 	class := "cmreach." + dotless(f.Profile) + "." + dotless(rowName(f.Requirement))
 	name := seen.unique(class, caseName(f))
 	took := timeOf(observations, f)

@@ -5,7 +5,9 @@ import (
 	"cmreach/scanner/verdict"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,24 +78,59 @@ func caseName(f verdict.Finding) string {
 	return short(strings.TrimSpace(clean(f.Host)), junitName-len(rest)) + rest
 }
 
-// names are the hashes of the names that are taken.
-type names map[uint64]bool
+// names keeps the names of the cases of a suite apart: readers drop the second
+// of two cases with one name. There are many cases, so that only what a host is
+// called is kept of each host, as a hash, and the names of its cases while it is
+// written.
+type names struct {
+	hosts map[uint64]struct{}
+	again map[uint64]int // how often a host came again; a record of one run has none
+	mark  string         // of the cases of the host that is being written
+	cases []uint64
+}
 
-// unique returns the name, with a number when it is taken: readers drop the
-// second of two cases with one name.
-func (n names) unique(class, name string) string {
+// junitHost is how much of a host's name tells it from others: as much as is
+// left of it in the name of any case.
+const junitHost = 200
+
+// begin begins the cases of a host.
+func (n *names) begin(h *scanner.Host) {
+	k := hashOf(h.Addr.String(), short(clean(h.Name), junitHost))
+	n.cases, n.mark = n.cases[:0], ""
+	if _, taken := n.hosts[k]; !taken {
+		if n.hosts == nil {
+			n.hosts = map[uint64]struct{}{}
+		}
+		n.hosts[k] = struct{}{}
+		return
+	}
+	if n.again == nil {
+		n.again = map[uint64]int{}
+	}
+	n.again[k]++
+	n.mark = fmt.Sprintf(" (again %d)", n.again[k])
+}
+
+// unique returns the name, with a number when it is taken.
+func (n *names) unique(class, name string) string {
+	name += n.mark
 	for i := 1; ; i++ {
 		try := name
 		if i > 1 {
 			try = fmt.Sprintf("%s #%d", name, i)
 		}
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(class + "\x00" + strings.Join(strings.Fields(try), " "))) // a hash does not fail
-		if k := h.Sum64(); !n[k] {
-			n[k] = true
+		if k := hashOf(class, try); !slices.Contains(n.cases, k) {
+			n.cases = append(n.cases, k)
 			return try
 		}
 	}
+}
+
+// hashOf takes names for the same that differ in white space alone, as readers do.
+func hashOf(a, b string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, a+"\x00"+strings.Join(strings.Fields(b), " ")) // a hash does not fail
+	return h.Sum64()
 }
 
 // timeOf is how long the answers to a path took, all together.
