@@ -34,7 +34,7 @@ fuzz:
 	FUZZTIME=$(FUZZTIME) testdata/fuzz.sh
 
 bench:
-	$(GO) test -run '^$$' -bench '^Benchmark(Crowd|Sweep)' -benchtime 1x -timeout 20m ./cmd/cmreach
+	$(GO) test -run '^$$' -bench '^Benchmark(Crowd|Sweep|Growth|Killed)' -benchtime 1x -timeout 40m ./cmd/cmreach
 
 # against nmap, masscan, zmap and fping, which are installed from Debian;
 # RUNS=N repeats (5), QUICK=1 for one small run
