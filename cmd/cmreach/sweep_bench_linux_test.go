@@ -52,7 +52,7 @@ func BenchmarkGrowth(b *testing.B) {
 			}
 		})
 	}
-	b.Log("\n" + g.String())
+	fmt.Print("\n" + g.String() + "\n") // what a benchmark of others logs is not shown
 }
 
 // growth are the costs of plans, each larger than the one before.
@@ -66,14 +66,17 @@ type grown struct {
 // perHost is the processor time of a host, in microseconds.
 func (g grown) perHost() float64 { return float64(g.cpu.Microseconds()) / float64(g.hosts) }
 
+// each is how many packets a host took, with its answers.
+func (g grown) each() float64 { return float64(g.packets) / float64(g.hosts) }
+
 // String is a table with a word on how the costs grow.
 func (g growth) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "hosts\twall s\thosts/s\tpackets/s\tCPU s\tCPU µs/host\tmax RSS MB\t")
+	fmt.Fprintln(w, "hosts\twall s\thosts/s\tpackets/s\tpackets/host\tCPU s\tCPU µs/host\tmax RSS MB\t")
 	for _, r := range g {
-		fmt.Fprintf(w, "%d\t%.1f\t%.0f\t%.0f\t%.2f\t%.1f\t%d\t\n", r.hosts, r.wall.Seconds(), float64(r.hosts)/r.wall.Seconds(),
-			float64(r.packets)/r.wall.Seconds(), r.cpu.Seconds(), r.perHost(), r.peak>>20)
+		fmt.Fprintf(w, "%d\t%.1f\t%.0f\t%.0f\t%.1f\t%.2f\t%.1f\t%d\t\n", r.hosts, r.wall.Seconds(), float64(r.hosts)/r.wall.Seconds(),
+			float64(r.packets)/r.wall.Seconds(), r.each(), r.cpu.Seconds(), r.perHost(), r.peak>>20)
 	}
 	_ = w.Flush() // a builder takes everything
 	for i := 1; i < len(g); i++ {
@@ -89,9 +92,10 @@ func (g growth) String() string {
 func kindOfGrowth(was, is grown) string {
 	switch ratio := is.perHost() / was.perHost(); {
 	case ratio > 1.25:
-		return fmt.Sprintf("more than linear: a host costs %.0f %% more", 100*(ratio-1))
+		return fmt.Sprintf("more than linear: a host costs %.0f %% more; it took %.1f packets, before %.1f", 100*(ratio-1), is.each(), was.each())
 	case ratio < 0.8:
-		return fmt.Sprintf("less than linear: a host costs %.0f %% less, since what a run costs by itself is shared by more", 100*(1-ratio))
+		return fmt.Sprintf("less than linear: a host costs %.0f %% less, since what a run costs by itself is shared by more, and it took %.1f packets, before %.1f",
+			100*(1-ratio), is.each(), was.each())
 	default:
 		return "linear"
 	}
