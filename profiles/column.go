@@ -59,7 +59,7 @@ func (s *slab) put(b []byte) (at uint32, ok bool) {
 		last++
 	}
 	p := &s.parts[last]
-	at = uint32(last<<slabBits | len(*p)) //nolint:gosec // G115: bounded above
+	at = uint32(last)<<slabBits | uint32(len(*p)) //nolint:gosec // G115: bounded above
 	*p = append(*p, b...)
 	return at, true
 }
