@@ -57,7 +57,7 @@ func (e *engine) transmit() time.Duration {
 
 // nothing reports whether there is nothing to send.
 func (e *engine) nothing() bool {
-	return len(e.shots) == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty()
+	return len(e.shots) == 0 && e.held.n == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty()
 }
 
 // sendBatch offers the batch to the sweeper: the one place at which packets
@@ -88,11 +88,15 @@ func (e *engine) load(n int) {
 	}
 	e.shots = kept
 	for len(e.shots) < n {
-		if e.turn >= retryShare-1 || e.wave.empty() {
+		if e.turn >= retryShare-1 || e.held.n == 0 && e.wave.empty() {
 			e.turn = 0
 			if e.next(&e.retry) {
 				continue
 			}
+		}
+		if e.next(&e.held) {
+			e.turn++
+			continue
 		}
 		if t := e.wave.pop(); t != nil {
 			e.turn++
@@ -117,7 +121,7 @@ func (e *engine) next(q *ring[uint32]) bool {
 		if sl == nil { // it was answered in the meantime
 			continue
 		}
-		if e.possible(sl.task) && !e.mustWait(sl.task) {
+		if e.possible(sl.task) && !e.mustWait(sl.task) && !e.capped(sl, key) {
 			e.shots = append(e.shots, e.shot(sl.task, key))
 		}
 		return true
@@ -129,10 +133,13 @@ func (e *engine) fresh(t *task) {
 	if !e.possible(t) || e.mustWait(t) {
 		return
 	}
-	if key := e.slots.take(t); key != 0 {
-		e.shots = append(e.shots, e.shot(t, key))
-	} else {
+	key := e.slots.take(t)
+	if key == 0 {
 		e.fail(errManyTries)
+		return
+	}
+	if !e.capped(e.slots.find(key), key) {
+		e.shots = append(e.shots, e.shot(t, key))
 	}
 }
 
@@ -195,12 +202,16 @@ func (e *engine) ask(t *task, at time.Duration) {
 	e.wheel.add(key, at)
 }
 
-// enlist queues a try: behind all others when the task was asked often enough
-// to wait for the rest of the sweep.
+// enlist queues a try. A first one, which had to wait, keeps no retry from
+// showing what is lost. A late one goes behind all others: its task was asked
+// often enough to wait for the rest of the sweep.
 func (e *engine) enlist(t *task, key uint32) {
-	if t.trace == nil && !t.late && t.tries >= minTries {
+	switch {
+	case t.tries == 0 && t.trace == nil:
+		e.held.push(key)
+	case t.trace == nil && !t.late && t.tries >= minTries:
 		e.later.push(key)
-	} else {
+	default:
 		e.retry.push(key)
 	}
 }

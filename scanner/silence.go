@@ -108,7 +108,8 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 			return
 		}
 	}
-	if end := t.first + e.horizon(t); e.now < end {
+	// The way may have turned out to be slower than was known when the try left.
+	if end := max(t.first+e.horizon(t), t.last+e.deadline(t.host)); e.now < end {
 		sl.due = micros(end)
 		e.wheel.add(key, end)
 		return

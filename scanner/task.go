@@ -61,6 +61,7 @@ type hostRun struct {
 	talking int     // conversations under way
 	queue   []job   // conversations that wait for their turn
 	slow    time.Duration
+	allowed allowance
 	late    bool // the silent endpoints were asked again
 	sure    bool // the listener was asked whether it is still there
 	traced  bool
