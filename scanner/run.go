@@ -69,6 +69,7 @@ type engine struct {
 	subnets subnets
 	losses  int // tries that were lost, all of them
 	sight   sight
+	aviary  aviary
 	trouble time.Duration // when this machine last failed to send or receive; negative: never
 	grace   time.Duration // before this nothing counts as silent: this machine was late itself
 
@@ -110,7 +111,7 @@ type engine struct {
 
 func newEngine(ctx context.Context, cfg Config) *engine {
 	e := &engine{
-		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), caps: newCaps(cfg.Rate), trouble: -1, sight: sight{alive: -1}, more: true,
+		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), caps: newCaps(cfg.Rate), trouble: -1, sight: sight{canaries: canaries{key: spreadKey, good: -1}}, more: true,
 		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),

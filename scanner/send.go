@@ -24,7 +24,7 @@ func (e *engine) transmit() time.Duration {
 	if due, ok := e.wheel.next(); ok {
 		wait = min(wait, max(due, e.quiet())-e.now)
 	}
-	wait = max(wait, time.Microsecond)
+	wait = max(min(wait, e.govern()), time.Microsecond)
 	if e.nothing() || len(e.outbox) >= backlog {
 		return wait
 	}
@@ -57,7 +57,8 @@ func (e *engine) transmit() time.Duration {
 
 // nothing reports whether there is nothing to send.
 func (e *engine) nothing() bool {
-	return len(e.shots) == 0 && e.held.n == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty()
+	return len(e.shots) == 0 && e.aviary.queued == 0 &&
+		(e.aviary.paused || e.held.n == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty())
 }
 
 // sendBatch offers the batch to the sweeper: the one place at which packets
@@ -87,7 +88,10 @@ func (e *engine) load(n int) {
 		}
 	}
 	e.shots = kept
-	for len(e.shots) < n {
+	if s, due := e.nextCanary(); due {
+		e.shots = append(e.shots, s)
+	}
+	for len(e.shots) < n && !e.aviary.paused {
 		if e.turn >= retryShare-1 || e.held.n == 0 && e.wave.empty() {
 			e.turn = 0
 			if e.next(&e.retry) {
@@ -174,9 +178,7 @@ func (e *engine) flying(s *Shot) {
 	if t.tries == 0 {
 		t.first = e.now
 	}
-	if t.tries++; t.tries > 1 {
-		e.callWitness()
-	}
+	t.tries++
 	t.last = e.now
 	due := e.now + e.deadline(t.host)
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
