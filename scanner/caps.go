@@ -9,7 +9,7 @@ import "time"
 //
 //   - one host gets at most 16 packets at once, and then 100 a second: a profile
 //     of 5 rows leaves at once, one of 40 within a quarter of a second;
-//   - one subnet (/24 or /64) gets at most a quarter of the rate at that time,
+//   - one subnet (/24 or /64) gets at most a quarter of the rate of the sweep,
 //     where this is more than 1,000 a second, in bursts of at most 20 ms of it
 //     (32 packets at the least). A run without a rate has the limits of one with
 //     100,000 a second. With the default rate of 1,000 a second, or where the

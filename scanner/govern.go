@@ -32,9 +32,11 @@ type bird struct {
 	net  neighbourhood // where the subnet is no longer known
 }
 
-// govern makes the packet to a canary when one is due, and notices when none is
-// answered. It returns after how long it wants to be called again.
+// govern holds the run to what the network bears: it sets the rate, makes the
+// packet to a canary when one is due, and notices when none is answered. It
+// returns after how long it wants to be called again.
 func (e *engine) govern() time.Duration {
+	e.steer()
 	a, s := &e.aviary, &e.sight
 	a.paused = s.pausing(e.now)
 	if e.running == 0 || a.queued != 0 || s.used == 0 {
@@ -44,12 +46,22 @@ func (e *engine) govern() time.Duration {
 	if !s.quiet && s.silent == 0 && !urgent && (a.asked+1)*canaryEach > e.stats.Packets {
 		return canaryMost
 	}
-	id, path, wait := s.next(e.now, e.cfg.Rate, urgent)
+	id, path, wait := s.next(e.now, e.control.rate, urgent)
 	if wait > 0 {
 		return wait
 	}
 	e.askCanary(id, path)
 	return canaryLeast
+}
+
+// steer sets the rate.
+func (e *engine) steer() {
+	c := e.control
+	e.pace.setRate(e.wall, c.tick(e.now, e.rtt.limit))
+	e.stats.Cuts, e.stats.Fastest, e.stats.Carried = c.cuts, c.fastest, c.carried
+	if d, found := c.crowds(); found {
+		e.sight.crowded(d)
+	}
 }
 
 // askCanary makes the packet to a canary, unless its last one is still waited
@@ -99,6 +111,7 @@ func (e *engine) canaryReply(sl *slot, r *Reply) {
 	switch {
 	case r.Outcome != LocalError:
 		e.sight.slots[t.canary-1].faults = 0
+		e.control.answered(e.now-ago, false)
 		if e.prompt(ago) {
 			e.saw(e.now - ago)
 		}
@@ -113,9 +126,14 @@ func (e *engine) canarySilent(t *task) {
 	if e.trouble < t.last {
 		e.sight.quieted(int(t.canary)-1, t.last, e.now)
 	}
+	e.control.retried(t.last)
 	e.slots.drop(t)
 	e.aviary.urgent = true
 }
 
 // saw notes that a packet which left at a time was answered.
-func (e *engine) saw(sent time.Duration) { e.sight.saw(sent) }
+func (e *engine) saw(sent time.Duration) {
+	if since := e.sight.good; e.sight.saw(sent) {
+		e.control.void(since, e.now)
+	}
+}

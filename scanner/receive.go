@@ -56,6 +56,7 @@ func (e *engine) match(r *Reply) {
 func (e *engine) troubled(cause string) {
 	e.trouble = e.now
 	e.stats.Trouble++
+	e.control.lost(e.now)
 	if cause != "" {
 		e.stats.Cause = cause
 	}
@@ -113,6 +114,12 @@ func (e *engine) answered(sl *slot, r *Reply) {
 		s.took = max(0, r.At.Sub(r.Sent))
 	default:
 		s.took = max(0, ago-max(0, e.wall.Sub(r.At)))
+	}
+	switch {
+	case r.Outcome == Rejected, r.Outcome == Expired:
+		e.control.rejected(e.now - ago)
+	case r.Outcome != LocalError:
+		e.control.answered(e.now-ago, sl.next == 0 && t.trace == nil && !t.again)
 	}
 	switch {
 	case r.Outcome == Rejected:
@@ -197,6 +204,7 @@ func (e *engine) lost(n *neighbourhood, sent time.Duration) {
 		e.moments.outage++
 		return
 	}
+	e.control.recovered(sent)
 	e.moments.count(i, 0, 1)
 	n.lost.add(&e.moments, i)
 }

@@ -9,7 +9,6 @@ import (
 const (
 	batch      = 64                   // shots offered to the sweeper at once
 	bigBatch   = 256                  // the same, when there is no rate to keep
-	retryShare = 4                    // one shot in so many is a retry, while there are others
 	shortPause = 2 * time.Millisecond // before a full sweeper is offered shots again
 	manyTries  = 250                  // of a task at the most: it counts them in eight bits
 )
@@ -66,15 +65,18 @@ func (e *engine) nothing() bool {
 func (e *engine) sendBatch() (int, error) {
 	e.tick() // answers are measured from here
 	took, err := e.cfg.Sweeper.Send(e.shots)
-	packets := took
+	packets, firsts := took, 0
 	for i := range e.shots[:took] {
-		e.flying(&e.shots[i])
+		if e.flying(&e.shots[i]) {
+			firsts++
+		}
 		if e.shots[i].Also != nil {
 			packets++
 		}
 	}
 	e.stats.Packets += uint64(packets) //nolint:gosec // never negative
 	e.pace.sent(took)
+	e.control.sent(e.now, firsts, took-firsts)
 	return took, err
 }
 
@@ -92,18 +94,11 @@ func (e *engine) load(n int) {
 		e.shots = append(e.shots, s)
 	}
 	for len(e.shots) < n && !e.aviary.paused {
-		if e.turn >= retryShare-1 || e.held.n == 0 && e.wave.empty() {
-			e.turn = 0
-			if e.next(&e.retry) {
-				continue
-			}
-		}
-		if e.next(&e.held) {
-			e.turn++
+		// Retries first: they show what is lost, before more is.
+		if e.next(&e.retry) || e.next(&e.held) {
 			continue
 		}
 		if t := e.wave.pop(); t != nil {
-			e.turn++
 			e.fresh(t)
 			continue
 		}
@@ -170,19 +165,23 @@ func (e *engine) shot(t *task, key uint32) Shot {
 	return s
 }
 
-// flying notes that a shot has left.
-func (e *engine) flying(s *Shot) {
+// flying notes that a shot has left, and reports whether it is the first try of
+// a path.
+func (e *engine) flying(s *Shot) bool {
 	key := uint32(s.Key) //nolint:gosec // the engine's keys fit
 	sl := e.slots.find(key)
 	t := sl.task
 	if t.tries == 0 {
 		t.first = e.now
+	} else {
+		e.control.retried(t.last)
 	}
 	t.tries++
 	t.last = e.now
 	due := e.now + e.deadline(t.host)
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
 	e.wheel.add(key, due)
+	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again
 }
 
 // ask has a task asked once more, in a queue: at once or at a later time.

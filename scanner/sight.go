@@ -19,8 +19,10 @@ const (
 // packets left, on the run's clock.
 type sight struct {
 	canaries
-	dark  [16]span // the latest times in which nothing was answered
-	darks int
+	dark   [16]span // the latest times in which nothing was answered
+	darks  int
+	crowd  [8]span // the latest times in which the run's own rate lost very much
+	crowds int
 }
 
 type span struct{ from, to time.Duration }
@@ -50,12 +52,32 @@ func (s *sight) blind(now time.Duration) bool {
 	return s.quiet || s.used > 0 && now-s.good > darkness
 }
 
-// inDark reports whether nothing is known to have come through about a time.
+// crowded notes a time in which the run was so fast that it lost very much
+// itself.
+func (s *sight) crowded(d span) {
+	if s.crowds > 0 {
+		last := &s.crowd[(s.crowds-1)%len(s.crowd)]
+		if d.from <= last.to+dusk && last.from <= d.to+dusk {
+			*last = span{min(d.from, last.from), max(d.to, last.to)}
+			return
+		}
+	}
+	s.crowd[s.crowds%len(s.crowd)] = d
+	s.crowds++
+}
+
+// inDark reports whether nothing is known to have come through about a time, or
+// so little that silence tells nothing.
 func (s *sight) inDark(at, now time.Duration) bool {
 	if at > s.good && s.blind(now) {
 		return true
 	}
 	for _, d := range s.dark {
+		if d.from < at && at < d.to {
+			return true
+		}
+	}
+	for _, d := range s.crowd[:min(s.crowds, len(s.crowd))] {
 		if d.from < at && at < d.to {
 			return true
 		}

@@ -81,6 +81,7 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 		if t.tries == 1 && e.losses > 0 {
 			e.ask(t, e.now)
 		} else {
+			e.control.retried(t.last)
 			e.finish(t, seen{outcome: Silent})
 		}
 		return
@@ -173,7 +174,7 @@ func (n *neighbourhood) thin(now time.Duration) bool {
 // void counts the tries of a task that tell nothing, because all or most packets
 // that were sent at their time were lost.
 func (e *engine) void(t *task) int {
-	if e.stats.Outage == 0 && e.sight.darks == 0 && !e.sight.quiet {
+	if e.stats.Outage == 0 && e.sight.darks+e.sight.crowds == 0 && !e.sight.quiet {
 		return 0
 	}
 	n := 0
@@ -193,6 +194,7 @@ func (e *engine) void(t *task) int {
 // gaveUp ends a task that stayed silent: the one place where a negative is
 // counted.
 func (e *engine) gaveUp(t *task) {
+	e.control.retried(t.last)
 	if t.again {
 		e.finish(t, seen{outcome: Silent})
 		return

@@ -127,7 +127,7 @@ func TestLossOfASubnet(t *testing.T) {
 			t.Errorf("%s: %+v", h.Addr, o)
 		}
 		o := only(t, h, TCP, 445, "")
-		if few := o.Tries <= 6; few == bad(h.Addr) && h.Addr.As4()[2] != 0 {
+		if few := o.Tries <= 7; few == bad(h.Addr) && h.Addr.As4()[2] != 0 {
 			t.Fatalf("%s: %d tries", h.Addr, o.Tries)
 		}
 	}
