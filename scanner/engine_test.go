@@ -242,6 +242,7 @@ func TestPacketsMakeNoGarbage(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := newEngine(t.Context(), cfg)
+		e.caps = caps{} // one host gets more here than it ever should
 		list := make([]*Requirement, rows)
 		for i := range list {
 			list[i] = &Requirement{Protocol: TCP, Port: uint16(1000 + i), Probe: "smb"}
@@ -303,7 +304,10 @@ func TestForgedReplies(t *testing.T) {
 	cfg.Sweeper = still{f}
 	e := newEngine(t.Context(), cfg)
 	e.admit(&Host{Name: "pc1", Addr: addr(1), Rows: []*Requirement{rowSMB}})
-	e.transmit()
+	for e.slots.made == 0 { // until the pace allows the first packet
+		e.tick()
+		e.transmit()
+	}
 	key := uint64(e.slots.at(0).uses) << slotBits
 	good := Reply{Key: key, Outcome: Answered, To: netip.AddrPortFrom(addr(1), 445), Over: TCP}
 	for _, change := range []func(*Reply){

@@ -17,6 +17,11 @@ type Stats struct {
 	// received; Cause is the latest reason, in its words.
 	Trouble int
 	Cause   string
+	// Cuts is how often the losses were found to grow with the rate, so that the
+	// run slowed down: at worst from Fastest, in the end because the network
+	// carried about Carried packets a second.
+	Cuts             int
+	Fastest, Carried float64
 	// Local is the doubt of the subnets one by one: some may be worse than the
 	// run is on the whole.
 	Local float64

@@ -38,6 +38,10 @@ func (e *engine) match(r *Reply) {
 	if sl == nil || sl.state != slotSent || r.To.IsValid() && !sl.task.goes(r) {
 		return
 	}
+	if sl.task.canary != 0 {
+		e.canaryReply(sl, r)
+		return
+	}
 	if r.Outcome == LocalError && r.Temporary {
 		e.troubled(r.Err)
 		if sl.task.local < maxLocal {
@@ -52,6 +56,7 @@ func (e *engine) match(r *Reply) {
 func (e *engine) troubled(cause string) {
 	e.trouble = e.now
 	e.stats.Trouble++
+	e.control.lost(e.now)
 	if cause != "" {
 		e.stats.Cause = cause
 	}
@@ -96,13 +101,6 @@ func (e *engine) stalled(lost time.Duration) {
 func (e *engine) answered(sl *slot, r *Reply) {
 	t := sl.task
 	ago := before(e.now, sl.sent)
-	if t.witness {
-		if r.Outcome != LocalError && e.prompt(ago) {
-			e.sight.saw(e.now - ago)
-		}
-		e.heardWitness(t)
-		return
-	}
 	if t.tries == 0 { // the answer to a try that was taken back
 		t.tries = 1
 	}
@@ -116,6 +114,12 @@ func (e *engine) answered(sl *slot, r *Reply) {
 		s.took = max(0, r.At.Sub(r.Sent))
 	default:
 		s.took = max(0, ago-max(0, e.wall.Sub(r.At)))
+	}
+	switch {
+	case r.Outcome == Rejected, r.Outcome == Expired:
+		e.control.rejected(e.now - ago)
+	case r.Outcome != LocalError:
+		e.control.answered(e.now-ago, sl.next == 0 && t.trace == nil && !t.again)
 	}
 	switch {
 	case r.Outcome == Rejected:
@@ -162,7 +166,7 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 	e.stats.Answered++
 	n.answered++
 	if e.prompt(ago) {
-		e.sight.saw(e.now - ago)
+		e.saw(e.now - ago)
 	}
 	e.moments.count(e.moments.reach(stepOf(e.now-ago)), 1, 0)
 	lost := 0
@@ -178,7 +182,7 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 		e.stats.Retried++
 	}
 	if t.proto != UDP && took > 0 { // a service takes its time
-		e.sight.remember(t)
+		e.sight.add(canaryPath{t.host.Addr, t.proto, t.port})
 		n.rtt.add(took)
 		e.rtt.add(took)
 		t.host.slow = max(t.host.slow, took)
@@ -196,6 +200,11 @@ func (e *engine) prompt(ago time.Duration) bool {
 func (e *engine) lost(n *neighbourhood, sent time.Duration) {
 	e.losses++
 	i := e.moments.reach(stepOf(sent))
+	if e.sight.inDark(sent, e.judged()) {
+		e.moments.outage++
+		return
+	}
+	e.control.recovered(sent)
 	e.moments.count(i, 0, 1)
 	n.lost.add(&e.moments, i)
 }

@@ -38,6 +38,7 @@ func (r *roundTrip) add(d time.Duration) {
 type neighbourhood struct {
 	subnet   netip.Prefix
 	rtt      roundTrip
+	allowed  shared
 	hosts    int    // in flight
 	answered int    // paths
 	lost     losses // tries of theirs that got no answer

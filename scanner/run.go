@@ -62,6 +62,7 @@ type engine struct {
 	wall    time.Time     // when the clock was read last
 	now     time.Duration // the same, since the start
 	pace    *pacer
+	control *congestion
 
 	stats   Stats
 	moments moments
@@ -69,6 +70,7 @@ type engine struct {
 	subnets subnets
 	losses  int // tries that were lost, all of them
 	sight   sight
+	aviary  aviary
 	trouble time.Duration // when this machine last failed to send or receive; negative: never
 	grace   time.Duration // before this nothing counts as silent: this machine was late itself
 
@@ -84,10 +86,11 @@ type engine struct {
 	spare   chan []Event  // lists that the consumer has read
 	gone    chan struct{} // closed when the consumer is
 
+	caps  caps
 	wave  wave
-	retry ring[uint32] // keys of tries to send
+	held  ring[uint32] // keys of first tries to send that are not in the wave
+	retry ring[uint32] // of later tries
 	later ring[uint32] // of those that come after all others
-	turn  int          // shots since the last retry
 	slots slots
 	wheel wheel
 	shots []Shot        // of the batch
@@ -108,7 +111,7 @@ type engine struct {
 
 func newEngine(ctx context.Context, cfg Config) *engine {
 	e := &engine{
-		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), trouble: -1, sight: sight{alive: -1}, more: true,
+		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), control: newCongestion(cfg.Rate), caps: newCaps(cfg.Rate), trouble: -1, sight: sight{canaries: canaries{key: spreadKey, good: -1}}, more: true,
 		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),

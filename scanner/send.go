@@ -9,7 +9,6 @@ import (
 const (
 	batch      = 64                   // shots offered to the sweeper at once
 	bigBatch   = 256                  // the same, when there is no rate to keep
-	retryShare = 4                    // one shot in so many is a retry, while there are others
 	shortPause = 2 * time.Millisecond // before a full sweeper is offered shots again
 	manyTries  = 250                  // of a task at the most: it counts them in eight bits
 )
@@ -24,7 +23,7 @@ func (e *engine) transmit() time.Duration {
 	if due, ok := e.wheel.next(); ok {
 		wait = min(wait, max(due, e.quiet())-e.now)
 	}
-	wait = max(wait, time.Microsecond)
+	wait = max(min(wait, e.govern()), time.Microsecond)
 	if e.nothing() || len(e.outbox) >= backlog {
 		return wait
 	}
@@ -57,7 +56,8 @@ func (e *engine) transmit() time.Duration {
 
 // nothing reports whether there is nothing to send.
 func (e *engine) nothing() bool {
-	return len(e.shots) == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty()
+	return len(e.shots) == 0 && e.aviary.queued == 0 &&
+		(e.aviary.paused || e.held.n == 0 && e.retry.n == 0 && e.later.n == 0 && e.wave.empty())
 }
 
 // sendBatch offers the batch to the sweeper: the one place at which packets
@@ -65,15 +65,18 @@ func (e *engine) nothing() bool {
 func (e *engine) sendBatch() (int, error) {
 	e.tick() // answers are measured from here
 	took, err := e.cfg.Sweeper.Send(e.shots)
-	packets := took
+	packets, firsts := took, 0
 	for i := range e.shots[:took] {
-		e.flying(&e.shots[i])
+		if e.flying(&e.shots[i]) {
+			firsts++
+		}
 		if e.shots[i].Also != nil {
 			packets++
 		}
 	}
 	e.stats.Packets += uint64(packets) //nolint:gosec // never negative
 	e.pace.sent(took)
+	e.control.sent(e.now, firsts, took-firsts)
 	return took, err
 }
 
@@ -87,15 +90,15 @@ func (e *engine) load(n int) {
 		}
 	}
 	e.shots = kept
-	for len(e.shots) < n {
-		if e.turn >= retryShare-1 || e.wave.empty() {
-			e.turn = 0
-			if e.next(&e.retry) {
-				continue
-			}
+	if s, due := e.nextCanary(); due {
+		e.shots = append(e.shots, s)
+	}
+	for len(e.shots) < n && !e.aviary.paused {
+		// Retries first: they show what is lost, before more is.
+		if e.next(&e.retry) || e.next(&e.held) {
+			continue
 		}
 		if t := e.wave.pop(); t != nil {
-			e.turn++
 			e.fresh(t)
 			continue
 		}
@@ -117,7 +120,7 @@ func (e *engine) next(q *ring[uint32]) bool {
 		if sl == nil { // it was answered in the meantime
 			continue
 		}
-		if e.possible(sl.task) && !e.mustWait(sl.task) {
+		if e.possible(sl.task) && !e.mustWait(sl.task) && !e.capped(sl, key) {
 			e.shots = append(e.shots, e.shot(sl.task, key))
 		}
 		return true
@@ -129,10 +132,13 @@ func (e *engine) fresh(t *task) {
 	if !e.possible(t) || e.mustWait(t) {
 		return
 	}
-	if key := e.slots.take(t); key != 0 {
-		e.shots = append(e.shots, e.shot(t, key))
-	} else {
+	key := e.slots.take(t)
+	if key == 0 {
 		e.fail(errManyTries)
+		return
+	}
+	if !e.capped(e.slots.find(key), key) {
+		e.shots = append(e.shots, e.shot(t, key))
 	}
 }
 
@@ -159,21 +165,23 @@ func (e *engine) shot(t *task, key uint32) Shot {
 	return s
 }
 
-// flying notes that a shot has left.
-func (e *engine) flying(s *Shot) {
+// flying notes that a shot has left, and reports whether it is the first try of
+// a path.
+func (e *engine) flying(s *Shot) bool {
 	key := uint32(s.Key) //nolint:gosec // the engine's keys fit
 	sl := e.slots.find(key)
 	t := sl.task
 	if t.tries == 0 {
 		t.first = e.now
+	} else {
+		e.control.retried(t.last)
 	}
-	if t.tries++; t.tries > 1 {
-		e.callWitness()
-	}
+	t.tries++
 	t.last = e.now
 	due := e.now + e.deadline(t.host)
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
 	e.wheel.add(key, due)
+	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again
 }
 
 // ask has a task asked once more, in a queue: at once or at a later time.
@@ -195,12 +203,16 @@ func (e *engine) ask(t *task, at time.Duration) {
 	e.wheel.add(key, at)
 }
 
-// enlist queues a try: behind all others when the task was asked often enough
-// to wait for the rest of the sweep.
+// enlist queues a try. A first one, which had to wait, keeps no retry from
+// showing what is lost. A late one goes behind all others: its task was asked
+// often enough to wait for the rest of the sweep.
 func (e *engine) enlist(t *task, key uint32) {
-	if t.trace == nil && !t.late && t.tries >= minTries {
+	switch {
+	case t.tries == 0 && t.trace == nil:
+		e.held.push(key)
+	case t.trace == nil && !t.late && t.tries >= minTries:
 		e.later.push(key)
-	} else {
+	default:
 		e.retry.push(key)
 	}
 }

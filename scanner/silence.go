@@ -53,6 +53,9 @@ func (e *engine) due(sl *slot, key uint32) {
 	case sl.state == slotWaiting:
 		sl.state = slotQueued
 		e.enlist(t, key)
+	case sl.state == slotSent && e.aviary.paused && t.canary == 0: // nothing tells this path from all others
+		sl.due = micros(e.now + canaryLater)
+		e.wheel.add(key, e.now+canaryLater)
 	case sl.state == slotSent && e.slots.at(t.slot-1) == sl: // else there is a later one
 		e.silent(t, sl, key)
 	}
@@ -69,15 +72,16 @@ func (e *engine) weigh() {
 // silent decides what becomes of a task whose latest try got no answer within
 // its time.
 func (e *engine) silent(t *task, sl *slot, key uint32) {
-	if t.witness {
-		e.heardWitness(t)
-		e.callWitness()
+	if t.canary != 0 {
+		e.canarySilent(t)
 		return
 	}
-	if e.callWitness(); t.trace != nil {
+	e.aviary.urgent = true
+	if t.trace != nil {
 		if t.tries == 1 && e.losses > 0 {
 			e.ask(t, e.now)
 		} else {
+			e.control.retried(t.last)
 			e.finish(t, seen{outcome: Silent})
 		}
 		return
@@ -108,7 +112,8 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 			return
 		}
 	}
-	if end := t.first + e.horizon(t); e.now < end {
+	// The way may have turned out to be slower than was known when the try left.
+	if end := max(t.first+e.horizon(t), t.last+e.deadline(t.host)); e.now < end {
 		sl.due = micros(end)
 		e.wheel.add(key, end)
 		return
@@ -169,7 +174,7 @@ func (n *neighbourhood) thin(now time.Duration) bool {
 // void counts the tries of a task that tell nothing, because all or most packets
 // that were sent at their time were lost.
 func (e *engine) void(t *task) int {
-	if e.stats.Outage == 0 && e.sight.darks == 0 {
+	if e.stats.Outage == 0 && e.sight.darks+e.sight.crowds == 0 && !e.sight.quiet {
 		return 0
 	}
 	n := 0
@@ -189,11 +194,17 @@ func (e *engine) void(t *task) int {
 // gaveUp ends a task that stayed silent: the one place where a negative is
 // counted.
 func (e *engine) gaveUp(t *task) {
+	e.control.retried(t.last)
 	if t.again {
 		e.finish(t, seen{outcome: Silent})
 		return
 	}
-	tries, n := int(t.tries), t.host.net
+	tries, n := int(t.tries)-e.void(t), t.host.net
+	if tries < min(minTries, e.cfg.Rounds) {
+		t.extra().err = "silent, but so was nearly everything else when it was asked"
+		e.finish(t, seen{outcome: LocalError})
+		return
+	}
 	if e.stats.Silent == 0 || tries < e.stats.MinTries {
 		e.stats.MinTries = tries
 	}

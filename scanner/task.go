@@ -17,14 +17,14 @@ type task struct {
 	tries uint8  // that count
 	local uint8  // tries that do not, because of a trouble of this machine
 	done  bool
-	// silent: it ended without an answer; late: it was asked again after that;
-	// witness: it is of no host in flight, see sight.
-	silent, late, witness bool
-	again                 bool   // the listener of the host is asked whether it is still there
-	slot                  uint32 // of the latest try, place and 1; see slots
-	probe                 string // conversation to hold when the port answers
-	trace                 *trace // set when the shot measures how far a packet gets
-	more                  *extra // what most tasks do not have
+	// silent: it ended without an answer; late: it was asked again after that.
+	silent, late bool
+	canary       uint8  // 1 and the number of the canary; 0: it is none
+	again        bool   // the listener of the host is asked whether it is still there
+	slot         uint32 // of the latest try, place and 1; see slots
+	probe        string // conversation to hold when the port answers
+	trace        *trace // set when the shot measures how far a packet gets
+	more         *extra // what most tasks do not have
 
 	first time.Duration // first shot
 	last  time.Duration // latest shot
@@ -61,6 +61,7 @@ type hostRun struct {
 	talking int     // conversations under way
 	queue   []job   // conversations that wait for their turn
 	slow    time.Duration
+	allowed allowance
 	late    bool // the silent endpoints were asked again
 	sure    bool // the listener was asked whether it is still there
 	traced  bool
