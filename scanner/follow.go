@@ -61,6 +61,9 @@ func (e *engine) revive(t *task) {
 		t.host.net.lost.sure += int(was.tries)
 		was.tries++
 		was.seen = t.seen
+		if t.more != nil && t.more.from.IsValid() {
+			was.extra().from = t.more.from
+		}
 		e.proceed(was)
 	}
 }
