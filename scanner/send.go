@@ -9,7 +9,7 @@ import (
 const (
 	batch      = 64                   // shots offered to the sweeper at once
 	bigBatch   = 256                  // the same, when there is no rate to keep
-	retryShare = 4                    // one shot in so many is a retry, while there are others
+	retryShare = 2                    // one shot in so many is a retry, while there are others: fewer pile up, with their hosts
 	shortPause = 2 * time.Millisecond // before a full sweeper is offered shots again
 	manyTries  = 250                  // of a task at the most: it counts them in eight bits
 )
