@@ -49,7 +49,7 @@ func main() {
 // gcPercent makes the garbage collector work more often than it does by itself:
 // a sweep makes little garbage, and memory is what a site server has less of
 // than time.
-const gcPercent = 25
+const gcPercent = 20
 
 // interrupts ends the run in order at the first signal and at once at the second.
 func interrupts(cancel context.CancelFunc) {
