@@ -235,7 +235,7 @@ func TestCanariesAreSpreadAndReplaced(t *testing.T) {
 	nets := map[netip.Prefix]bool{}
 	for _, s := range c.slots {
 		if s.used {
-			nets[subnet(s.path.addr)] = true
+			nets[Subnet(s.path.addr)] = true
 		}
 	}
 	if c.used-len(nets) >= canaryFew || len(nets) < 55 {

@@ -23,10 +23,10 @@ func (c *capped) take(now time.Time, a netip.Addr) time.Duration {
 	if c.hosts[a] == nil {
 		c.hosts[a] = &allowance{}
 	}
-	if c.nets[subnet(a)] == nil {
-		c.nets[subnet(a)] = &shared{}
+	if c.nets[Subnet(a)] == nil {
+		c.nets[Subnet(a)] = &shared{}
 	}
-	return c.caps.take(now.Sub(time.Unix(0, 0)), c.hosts[a], c.nets[subnet(a)])
+	return c.caps.take(now.Sub(time.Unix(0, 0)), c.hosts[a], c.nets[Subnet(a)])
 }
 
 func TestCapsOfOneHost(t *testing.T) {
@@ -189,7 +189,7 @@ func TestCapsAreKept(t *testing.T) {
 		var ended time.Time // of the first tries
 		for _, s := range f.shots {
 			after := s.at.Sub(first).Seconds()
-			host, net := s.Addr.String(), subnet(s.Addr).String()
+			host, net := s.Addr.String(), Subnet(s.Addr).String()
 			hosts[host]++
 			nets[net]++
 			if most := hostBurst + int(after*100); hosts[host] > most {

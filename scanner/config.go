@@ -30,7 +30,11 @@ type Config struct {
 	Talks    int           // conversations at once. Default 64 for each CPU
 	HostTalk int           // conversations with one host at once. Default 2
 	Revealed int           // ports followed for one host, of those that a conversation reveals. Default 16
-	Traces   int           // silent paths to locate hop by hop, for each subnet and port. Default 2; negative: none
+	// Recycle says that the consumer keeps nothing of the observations of a host
+	// after the step of its loop that brought it: their room is used again. What
+	// they refer to (texts, lists) stays as it is.
+	Recycle bool
+	Traces  int // silent paths to locate hop by hop, for each subnet and port. Default 2; negative: none
 }
 
 // minTries is how often a silent path is asked at the least: with fewer, the

@@ -61,6 +61,9 @@ func (e *engine) revive(t *task) {
 		t.host.net.lost.sure += int(was.tries)
 		was.tries++
 		was.seen = t.seen
+		if t.more != nil && t.more.from.IsValid() {
+			was.extra().from = t.more.from
+		}
 		e.proceed(was)
 	}
 }
@@ -122,7 +125,7 @@ func (e *engine) settle(h *hostRun) {
 // leave hands a host over with everything that was observed of it.
 func (e *engine) leave(h *hostRun) {
 	if len(h.tasks) > 0 {
-		list := make([]Observation, len(h.tasks), len(h.tasks)+len(h.Observations))
+		list := e.room(len(h.tasks) + len(h.Observations))[:len(h.tasks)]
 		for i, t := range h.tasks {
 			t.observation(&list[i], e.started)
 		}

@@ -81,7 +81,7 @@ func (e *engine) askCanary(id int, path canaryPath) {
 	}
 	b.host.Addr = path.addr
 	b.run.Host, b.run.net = &b.host, &b.net
-	if n := e.subnets.known[subnet(path.addr)]; n != nil {
+	if n := e.subnets.known[Subnet(path.addr)]; n != nil {
 		b.run.net = n
 	}
 	if e.caps.take(e.now, &b.run.allowed, &b.run.net.allowed) > 0 {

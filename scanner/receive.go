@@ -104,7 +104,10 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	if t.tries == 0 { // the answer to a try that was taken back
 		t.tries = 1
 	}
-	s := seen{outcome: r.Outcome, from: r.From, ttl: r.TTL, icmp: r.ICMP}
+	s := seen{outcome: r.Outcome, itself: r.From == t.host.Addr, ttl: r.TTL, icmp: r.ICMP}
+	if !s.itself && r.From.IsValid() {
+		t.extra().from = r.From
+	}
 	if r.Err != "" {
 		t.extra().err = r.Err
 	}

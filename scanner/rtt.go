@@ -56,13 +56,17 @@ type traced struct {
 	times int
 }
 
-// subnet is the network part of an address.
-func subnet(a netip.Addr) netip.Prefix {
-	bits := 24
-	if a.Is6() {
-		bits = 64
+// Subnet is the part of the network that an address is taken to be in with its
+// neighbours: its /24 or, in IPv6, /64, without a zone. That of an invalid
+// address is invalid.
+func Subnet(a netip.Addr) netip.Prefix {
+	a = a.Unmap()
+	if a.Is4() { // Prefix does the same, in more time
+		b := a.As4()
+		b[3] = 0
+		return netip.PrefixFrom(netip.AddrFrom4(b), 24)
 	}
-	p, err := a.Prefix(bits)
+	p, err := a.Prefix(64)
 	if err != nil {
 		return netip.Prefix{}
 	}
@@ -80,7 +84,7 @@ type subnets struct {
 
 // enter returns the subnet of a host that is admitted.
 func (s *subnets) enter(a netip.Addr) *neighbourhood {
-	k := subnet(a)
+	k := Subnet(a)
 	n := s.known[k]
 	if n == nil {
 		n = &neighbourhood{subnet: k}

@@ -43,9 +43,8 @@ func Run(ctx context.Context, cfg Config, targets iter.Seq[Target]) iter.Seq[Eve
 					return
 				}
 			}
-			clear(list)
 			select {
-			case e.spare <- list[:0]:
+			case e.spare <- list:
 			default:
 			}
 		}
@@ -83,8 +82,9 @@ type engine struct {
 	results chan talked
 	failed  chan error
 	events  chan []Event
-	spare   chan []Event  // lists that the consumer has read
-	gone    chan struct{} // closed when the consumer is
+	spare   chan []Event    // lists that the consumer has read
+	rooms   [][]Observation // to be used again
+	gone    chan struct{}   // closed when the consumer is
 
 	caps  caps
 	wave  wave
@@ -263,10 +263,35 @@ func (e *engine) poll() bool {
 // refill begins a new list of events.
 func (e *engine) refill() {
 	select {
-	case e.outbox = <-e.spare:
+	case list := <-e.spare:
+		e.recycle(list)
+		clear(list)
+		e.outbox = list[:0]
 	default:
 		e.outbox = nil
 	}
+}
+
+// recycle takes the observations of hosts whose consumer is done with them.
+func (e *engine) recycle(list []Event) {
+	for _, ev := range list {
+		if e.cfg.Recycle && ev.Host != nil && len(e.rooms) < backlog {
+			e.rooms = append(e.rooms, ev.Host.Observations)
+		}
+	}
+}
+
+// room returns an empty list of observations, with room for some.
+func (e *engine) room(most int) []Observation {
+	for n := len(e.rooms); n > 0; n-- {
+		list := e.rooms[n-1]
+		e.rooms[n-1], e.rooms = nil, e.rooms[:n-1]
+		if cap(list) >= most {
+			clear(list[:cap(list)])
+			return list[:0]
+		}
+	}
+	return make([]Observation, 0, most)
 }
 
 // deliver hands over the last events, unless the consumer has left.

@@ -7,7 +7,8 @@ import (
 )
 
 // task is one endpoint of a host that the sweep asks until it answers or its
-// tries are used up. Times are of the run's clock.
+// tries are used up. Times are of the run's clock. Most of the memory of a run
+// is tasks: what each try needs stands together, and what few have in extra.
 type task struct {
 	host  *hostRun
 	proto Protocol
@@ -16,28 +17,30 @@ type task struct {
 	via   uint16 // the port whose conversation led here
 	tries uint8  // that count
 	local uint8  // tries that do not, because of a trouble of this machine
+	slot  uint32 // of the latest try, place and 1; see slots
 	done  bool
 	// silent: it ended without an answer; late: it was asked again after that.
 	silent, late bool
-	canary       uint8  // 1 and the number of the canary; 0: it is none
-	again        bool   // the listener of the host is asked whether it is still there
-	slot         uint32 // of the latest try, place and 1; see slots
-	probe        string // conversation to hold when the port answers
-	trace        *trace // set when the shot measures how far a packet gets
-	more         *extra // what most tasks do not have
+	canary       uint8 // 1 and the number of the canary; 0: it is none
 
 	first time.Duration // first shot
 	last  time.Duration // latest shot
-	seen  seen          // how it ended
+	trace *trace        // set when the shot measures how far a packet gets
+	more  *extra        // what most tasks do not have
+
+	probe string // conversation to hold when the port answers
+	seen  seen   // how it ended
+	again bool   // the listener of the host is asked whether it is still there
 }
 
 // extra is what few tasks have.
 type extra struct {
-	probes  []string  // further conversations
-	err     string    // why this machine could not do it
-	payload []byte    // UDP: the datagram, the same for every try
-	also    []byte    // UDP: the second datagram
-	udp     UDPSocket // UDP: what the answer needs
+	probes  []string   // further conversations
+	err     string     // why this machine could not do it
+	from    netip.Addr // who answered, where it was not the host
+	payload []byte     // UDP: the datagram, the same for every try
+	also    []byte     // UDP: the second datagram
+	udp     UDPSocket  // UDP: what the answer needs
 }
 
 // seen is the answer to a task, or its want.
@@ -45,7 +48,7 @@ type seen struct {
 	outcome Outcome
 	ttl     uint8
 	icmp    ICMPError
-	from    netip.Addr
+	itself  bool // the host answered, and not another for it
 	took    time.Duration
 }
 
@@ -196,9 +199,12 @@ func (t *task) observation(o *Observation, started time.Time) {
 	if t.proto == UDP && t.trace == nil {
 		o.Asked = t.probe
 	}
-	o.Outcome, o.TTL, o.ICMP, o.From, o.Took = t.seen.outcome, t.seen.ttl, t.seen.icmp, t.seen.from, t.seen.took
+	o.Outcome, o.TTL, o.ICMP, o.Took = t.seen.outcome, t.seen.ttl, t.seen.icmp, t.seen.took
 	o.Sent, o.Tries = started.Add(t.first), int(t.tries)
 	if t.more != nil {
-		o.Err = t.more.err
+		o.Err, o.From = t.more.err, t.more.from
+	}
+	if t.seen.itself {
+		o.From = t.host.Addr
 	}
 }

@@ -46,10 +46,10 @@ func main() {
 	os.Exit(p.run())
 }
 
-// gcPercent makes the garbage collector work a little more often than it does by
-// itself: a sweep makes much garbage beside little that stays, and memory is
-// what a site server has less of than time.
-const gcPercent = 40
+// gcPercent makes the garbage collector work more often than it does by itself:
+// a sweep makes little garbage, and memory is what a site server has less of
+// than time.
+const gcPercent = 20
 
 // interrupts ends the run in order at the first signal and at once at the second.
 func interrupts(cancel context.CancelFunc) {

@@ -25,7 +25,7 @@ type Connect struct {
 	poll int // epoll
 	wake int // eventfd that ends an epoll_wait early
 	echo [2]*echoSocket
-	tap  [2]*ttlTap // nil without CAP_NET_RAW
+	tap  [2]*ttlTap // nil without CAP_NET_RAW, and for as long as nothing is dialed beside the raw engine
 	own  map[netip.Addr]bool
 
 	replies *replyQueue
@@ -148,15 +148,33 @@ func (c *Connect) openShared() error {
 				return err
 			}
 		}
-		c.tap[i], tapErrs[i] = openTap(v6, c.opt.window)
-		if c.tap[i] != nil {
-			if err := c.watch(c.tap[i].fd, unix.EPOLLIN, 0); err != nil {
-				return err
-			}
+		if c.opt.window == nil { // else it has the right, and opens the tap with the first connection
+			tapErrs[i] = c.openTap(v6)
 		}
 	}
 	c.noteMissing("no ICMP echo%s: needs CAP_NET_RAW or net.ipv4.ping_group_range (%v)", echoErrs)
 	c.noteMissing("TTL of TCP answers%s not visible: needs CAP_NET_RAW (%v)", tapErrs)
+	return nil
+}
+
+// openTap opens the tap of a family, unless it is there already.
+func (c *Connect) openTap(v6 bool) error {
+	i := 0
+	if v6 {
+		i = 1
+	}
+	if c.tap[i] != nil {
+		return nil
+	}
+	t, err := openTap(v6, c.opt.window)
+	if err != nil {
+		return err
+	}
+	if err := c.watch(t.fd, unix.EPOLLIN, 0); err != nil {
+		closeFD(t.fd)
+		return err
+	}
+	c.tap[i] = t
 	return nil
 }
 

@@ -114,6 +114,11 @@ func (c *Connect) bindTo(f *flight) (netip.AddrPort, []sockopt) {
 type sockopt struct{ level, name, value int }
 
 func (c *Connect) startTCP(f *flight) error {
+	if c.opt.window != nil {
+		// Only now: the kernel copies every TCP packet for a tap before its filter
+		// drops the raw engine's. Without it the TTL of the answer is not seen.
+		_ = c.openTap(f.shot.Addr.Is6())
+	}
 	if err := c.openFlow(f, unix.SOCK_STREAM); err != nil {
 		return err
 	}

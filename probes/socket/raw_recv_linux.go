@@ -21,7 +21,7 @@ const (
 	rawBuffer = 32 << 20 // of the kernel, for each family; bursts of answers must fit
 	// rawNap lets answers gather before they are read: each waking costs more
 	// than a packet. Their times are the kernel's.
-	rawNap = 500 * time.Microsecond
+	rawNap = time.Millisecond
 	// rawCheck is how often the counters of lost packets are read.
 	rawCheck = 50 * time.Millisecond
 )
@@ -41,7 +41,8 @@ type rawReceiver struct {
 	iovs   []unix.Iovec
 	slots  []byte
 	oobs   []byte
-	turn   int // the family to read next
+	turn   int     // the family to read next
+	ready  [2]bool // by family: there is something to read
 	parsed packet.Packet
 
 	checked   time.Time
@@ -155,18 +156,18 @@ func (r *rawReceiver) wait(ctx context.Context) error {
 		}
 		r.ctx, r.stop = ctx, context.AfterFunc(ctx, r.wakeUp)
 	}
-	fds := [3]unix.PollFd{{Fd: int32(r.wake), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
-	list := fds[:1]
-	for _, fd := range r.fds {
-		if fd >= 0 {
-			list = append(list, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) //nolint:gosec // as above
-		}
+	list := [3]unix.PollFd{2: {Fd: int32(r.wake), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	for i, fd := range r.fds {
+		list[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} //nolint:gosec // as above; a negative one is passed over (poll(2))
 	}
-	_, err := unix.Poll(list, int(rawCheck.Milliseconds()))
+	_, err := unix.Poll(list[:], int(rawCheck.Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("socket: wait for packets: %w", err)
 	}
-	if list[0].Revents != 0 {
+	for i := range r.fds {
+		r.ready[i] = r.ready[i] || list[i].Revents != 0
+	}
+	if list[2].Revents != 0 {
 		var count [8]byte
 		_, _ = unix.Read(r.wake, count[:])
 		return nil
@@ -177,27 +178,31 @@ func (r *rawReceiver) wait(ctx context.Context) error {
 	return nil
 }
 
-// read fills replies with what is there already, of both families in turn. What
-// tells of this machine's own trouble is a reply too.
+// read fills replies with what is there already, of both families in turn, as
+// far as wait knows of it. What tells of this machine's own trouble is a reply
+// too.
 func (r *rawReceiver) read(replies []scanner.Reply) int {
 	n := r.check(replies)
 	for range r.fds {
 		r.turn = 1 - r.turn
-		if r.fds[r.turn] >= 0 {
-			n += r.readFamily(r.fds[r.turn], replies[n:])
+		if r.ready[r.turn] && n < len(replies) {
+			n += r.readFamily(r.turn, replies[n:])
 		}
 	}
 	return n
 }
 
-func (r *rawReceiver) readFamily(fd int, replies []scanner.Reply) int {
+// readFamily makes one system call. When it brings less than it may, nothing is
+// left for now.
+func (r *rawReceiver) readFamily(family int, replies []scanner.Reply) int {
 	msgs := r.msgs[:min(len(r.msgs), len(replies))]
 	for i := range msgs {
 		h := &msgs[i].head
 		h.Control = &r.oobs[i*oobSize]
 		h.SetControllen(oobSize)
 	}
-	got, err := recvBatch(fd, msgs)
+	got, err := recvBatch(r.fds[family], msgs)
+	r.ready[family] = got == len(msgs)
 	if err != nil {
 		return 0
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -19,7 +20,7 @@ import (
 const rawBatch = 128
 
 // rawSender builds packets and sends them in batches. The kernel routes them and
-// finds the neighbours. While one batch is being sent, which takes the kernel
+// finds the neighbours. While batches are being sent, which takes the kernel
 // longer than everything else, the next is built.
 type rawSender struct {
 	window *portWindow
@@ -30,14 +31,18 @@ type rawSender struct {
 	hops   [2]uint8    // the system's default hop limits
 	frames func(Frame) // of Options
 
-	spare [2]chan *rawLine
-	work  chan *rawLine // to be sent
-	ended chan struct{} // closed when all is; nil: nobody sends
+	spare   [2]chan *rawLine
+	work    chan *rawLine // to be sent; nil: nobody sends
+	senders sync.WaitGroup
 }
 
-// rawLines is how many batches of a family there are: one in the making, one
-// that is being sent and one between.
-const rawLines = 3
+// rawLines is how many batches of a family there are: one in the making, and
+// for each sender one that is being sent and one that waits.
+const rawLines = 2*rawSenders + 1
+
+// rawSenders is how many batches are sent at once: when the engine has nothing
+// to do for a moment, its processor sends too.
+const rawSenders = 2
 
 // rawLine is a batch of one family, and its socket.
 type rawLine struct {
@@ -90,14 +95,15 @@ func newRawSender(w *portWindow, key [16]byte, books *udpBook, opt Options, v6 b
 // start begins to send what is flushed. What this machine could not send is a
 // reply.
 func (s *rawSender) start(replies *replyQueue) {
-	s.work, s.ended = make(chan *rawLine, 2*rawLines), make(chan struct{})
-	go func() {
-		defer close(s.ended)
-		for l := range s.work {
-			l.flush(replies, s.frames)
-			s.spare[l.family()] <- l
-		}
-	}()
+	s.work = make(chan *rawLine, 2*rawLines)
+	for range rawSenders {
+		s.senders.Go(func() {
+			for l := range s.work {
+				l.flush(replies, s.frames)
+				s.spare[l.family()] <- l
+			}
+		})
+	}
 }
 
 // readHops reads a default hop limit.
@@ -163,9 +169,9 @@ func newRawLine(v6 bool) (*rawLine, error) {
 }
 
 func (s *rawSender) close() {
-	if s.ended != nil {
+	if s.work != nil {
 		close(s.work)
-		<-s.ended
+		s.senders.Wait()
 	}
 	for i, l := range s.lines {
 		if l != nil {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmreach/scanner"
 	"encoding/binary"
 	"net/netip"
 	"time"
@@ -25,6 +26,7 @@ type sourceCache struct {
 
 type sourceEntry struct {
 	to, from netip.Addr // to is the subnet's address where the answer is for all of it
+	whole    bool       // it is
 	until    time.Time
 }
 
@@ -54,16 +56,22 @@ func (c *sourceCache) to(to netip.Addr) (netip.Addr, error) {
 	if src := c.opt.source(to); src.IsValid() {
 		return src, nil
 	}
-	key := c.whole.key(to)
-	e := &c.list[hash12(key)]
-	if e.to == key && c.now.Before(e.until) {
+	subnet := scanner.Subnet(to).Addr()
+	e := &c.list[hash12(subnet)]
+	if e.whole && e.to == subnet && to.Zone() == "" && c.now.Before(e.until) {
+		return e.from, nil
+	}
+	key, whole := to, false
+	if c.whole.one(to) {
+		key, whole = subnet, true
+	} else if e = &c.list[hash12(to)]; !e.whole && e.to == to && c.now.Before(e.until) {
 		return e.from, nil
 	}
 	from, err := c.ask(to)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	*e = sourceEntry{to: key, from: from, until: c.now.Add(sourceLife)}
+	*e = sourceEntry{to: key, from: from, whole: whole, until: c.now.Add(sourceLife)}
 	return from, nil
 }
 
@@ -175,31 +183,14 @@ func (w *wholeSubnets) readFamily(family int) bool {
 		if !ok {
 			return false
 		}
-		if p := subnetOf(to.Unmap()); ones > p.Bits() {
+		if p := scanner.Subnet(to); ones > p.Bits() {
 			w.split[p] = true
 		}
 	}
 	return true
 }
 
-// key is the address under which the answer for another is remembered.
-func (w *wholeSubnets) key(to netip.Addr) netip.Addr {
-	p := subnetOf(to)
-	if to.Zone() != "" || w.exact[family(to)] || w.split[p] {
-		return to
-	}
-	return p.Addr()
-}
-
-// subnetOf is the /24 or /64 around an address.
-func subnetOf(a netip.Addr) netip.Prefix {
-	bits := 24
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.PrefixFrom(a, a.BitLen())
-	}
-	return p
+// one reports whether there is one route to the subnet of an address.
+func (w *wholeSubnets) one(to netip.Addr) bool {
+	return to.Zone() == "" && !w.exact[family(to)] && !w.split[scanner.Subnet(to)]
 }
