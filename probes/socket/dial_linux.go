@@ -26,7 +26,7 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 	}
 	c.mu.Lock()
 	err := c.start(f)
-	c.mu.Unlock()
+	c.unlock()
 	if err != nil {
 		return nil, localError(0, f.shot.Addr, f.sent, err)
 	}
@@ -39,7 +39,7 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 	if c.flights[f.fd] == f {
 		c.lose(f)
 	}
-	c.mu.Unlock()
+	c.unlock()
 	return handOver(<-f.dialed)
 }
 
