@@ -48,10 +48,11 @@ type rpcConn struct {
 	left *int   // bytes that the conversation may still read
 	got  []byte // received and not used yet
 	call uint32
+	at   uint16 // context of the calls: the place of their interface in the bind
 }
 
-// rpcDial opens a connection. An association is good for one interface: the
-// Samba domain controller refuses a second bind on it.
+// rpcDial opens a connection. It is good for one bind: the Samba domain
+// controller refuses a second one on it.
 func rpcDial(ctx context.Context, c scanner.Call, left *int) (*rpcConn, *rpcFailure) {
 	conn, reply := c.Dial(ctx)
 	if conn == nil {
@@ -156,13 +157,16 @@ func (rc *rpcConn) broken(ctx context.Context, err error) *rpcFailure {
 	}
 }
 
-// bind proposes an interface and gives the answer: *rpc.BindAck with one
+// bind proposes interfaces and gives the answer: *rpc.BindAck with one
 // result or more, *rpc.BindNak or *rpc.Fault.
-func (rc *rpcConn) bind(ctx context.Context, iface rpc.Syntax) (rpc.Message, *rpcFailure) {
+func (rc *rpcConn) bind(ctx context.Context, ifaces ...rpc.Syntax) (rpc.Message, *rpcFailure) {
 	rc.call++
+	contexts := make([]rpc.Context, len(ifaces))
+	for i := range ifaces {
+		contexts[i] = rpc.Context{ID: uint16(i), Interface: ifaces[i], Transfers: []rpc.Syntax{rpc.NDR}} //nolint:gosec // one or two
+	}
 	f := rc.send(ctx, &rpc.Bind{
-		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer,
-		Contexts: []rpc.Context{{Interface: iface, Transfers: []rpc.Syntax{rpc.NDR}}},
+		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer, Contexts: contexts,
 	})
 	if f != nil {
 		return nil, f
@@ -194,7 +198,7 @@ type rpcAnswer struct {
 // invoke calls an operation of the interface that was bound.
 func (rc *rpcConn) invoke(ctx context.Context, opnum uint16, stub []byte) (rpcAnswer, *rpcFailure) {
 	rc.call++
-	if f := rc.send(ctx, &rpc.Request{Header: rpc.Header{CallID: rc.call}, Opnum: opnum, Stub: stub}); f != nil {
+	if f := rc.send(ctx, &rpc.Request{Header: rpc.Header{CallID: rc.call}, ContextID: rc.at, Opnum: opnum, Stub: stub}); f != nil {
 		return rpcAnswer{}, f
 	}
 	a := rpc.Assembler{MaxBytes: rpcMaxAnswer, MaxFragments: rpcMaxFragments}
