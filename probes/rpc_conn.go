@@ -189,7 +189,7 @@ func (rc *rpcConn) bind(ctx context.Context, ifaces ...rpc.Syntax) (rpc.Message,
 	rc.call++
 	contexts := make([]rpc.Context, len(ifaces))
 	for i := range ifaces {
-		contexts[i] = rpc.Context{ID: uint16(i), Interface: ifaces[i], Transfers: []rpc.Syntax{rpc.NDR}} //nolint:gosec // one or two
+		contexts[i] = rpc.Context{ID: uint16(i), Interface: ifaces[i], Transfers: []rpc.Syntax{rpc.NDR}}
 	}
 	f := rc.send(ctx, &rpc.Bind{
 		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer, Contexts: contexts,

@@ -26,7 +26,7 @@ func newConn(fd int, peer netip.AddrPort) *conn {
 	// a RST in place of the closing handshake spares both a TIME_WAIT.
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // as package net does
-	return &conn{File: os.NewFile(uintptr(fd), "tcp"), peer: peer}    //nolint:gosec // a descriptor is positive
+	return &conn{File: os.NewFile(uintptr(fd), "tcp"), peer: peer}
 }
 
 // Read and Write say what went wrong as the connections of package net do.
@@ -62,7 +62,7 @@ func (c *conn) LocalAddr() net.Addr {
 	var at netip.AddrPort
 	if raw, err := c.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
-			if sa, err := unix.Getsockname(int(fd)); err == nil { //nolint:gosec // a descriptor fits
+			if sa, err := unix.Getsockname(int(fd)); err == nil {
 				at = addrPort(sa)
 			}
 		})
