@@ -22,8 +22,9 @@ const rpcDoc = `asks the RPC endpoint mapper and the OXID resolver who they are 
 
 Sends, without credentials: a bind to the endpoint mapper and ept_lookup (C706
 appendix O); when that is refused or gives nothing, ept_map of well-known
-interfaces; and on a connection of its own a bind to IObjectExporter and
-ServerAlive2 ([MS-DCOM] 3.1.2.5.1.6), when names are asked for.
+interfaces. When names are asked for, the same bind proposes IObjectExporter
+too, for ServerAlive2 ([MS-DCOM] 3.1.2.5.1.6); a peer that does not take both at
+once is asked on connections of their own.
 Proves that an RPC server answers, that it is an endpoint mapper, and what the
 host calls itself. It names the dynamic TCP ports that the mapper knows.
 Cannot prove that WMI is reachable: its port is told to authenticated callers only.
@@ -44,13 +45,18 @@ type rpcTalk struct {
 	answered bool            // by the mapper, at least one of its operations
 	entries  int             // endpoints that the mapper told of
 	ports    map[uint16]bool // TCP ports among them
+
+	resolver *rpc.ContextResult // what the mapper's bind said of the OXID resolver; nil: nothing
 }
 
 func talkRPC(ctx context.Context, c scanner.Call) scanner.Result {
 	t := &rpcTalk{call: c, left: rpcMaxBytes, ports: make(map[uint16]bool)}
-	t.mapper(ctx)
+	rc := t.mapper(ctx)
 	if t.result.Outcome == scanner.Spoke && c.Depth >= scanner.AssuranceIdentity {
-		t.identity(ctx)
+		t.identity(ctx, rc)
+	}
+	if rc != nil {
+		rc.close()
 	}
 	t.reveal()
 	return t.result
@@ -63,34 +69,66 @@ func (t *rpcTalk) spoke(proof scanner.Assurance) {
 }
 
 // mapper asks the endpoint mapper for all it knows, and when it does not say,
-// for what every Windows has.
-func (t *rpcTalk) mapper(ctx context.Context) {
-	rc, f := rpcDial(ctx, t.call, &t.left)
+// for what every Windows has. It returns the connection if the answer to its
+// bind was about the OXID resolver too, and nil otherwise.
+func (t *rpcTalk) mapper(ctx context.Context) *rpcConn {
+	rc, m, f := t.open(ctx)
 	if f != nil {
 		t.result = f.result()
-		return
-	}
-	defer rc.close()
-	m, f := rc.bind(ctx, rpc.EndpointMapper)
-	if f != nil {
-		t.result = f.result()
-		return
+		return nil
 	}
 	t.spoke(scanner.AssuranceProtocol)
-	if !t.accepted("endpoint mapper", m) {
-		return
+	good := true
+	if t.accepted("endpoint mapper", m) {
+		half, cancel := rpcHalf(ctx)
+		good = t.lookup(half, rc)
+		cancel()
+		if t.result.Outcome == scanner.Spoke && t.entries == 0 {
+			half, cancel = rpcHalf(ctx)
+			t.mapKnown(half)
+			cancel()
+			if t.answered {
+				t.result.NeedsCredentials = false
+			}
+		}
 	}
-	half, cancel := rpcHalf(ctx)
-	t.lookup(half, rc)
-	cancel()
-	if t.result.Outcome != scanner.Spoke || t.entries > 0 {
-		return
+	if ack, ok := m.(*rpc.BindAck); ok && good && len(ack.Results) > 1 {
+		t.resolver = &ack.Results[1]
+		return rc
 	}
-	half, cancel = rpcHalf(ctx)
-	defer cancel()
-	t.mapKnown(half)
-	if t.answered {
-		t.result.NeedsCredentials = false
+	rc.close()
+	return nil
+}
+
+// open binds a connection to the endpoint mapper, and to the OXID resolver when
+// names are asked for. A peer that will not answer such a bind gets one for the
+// mapper alone.
+func (t *rpcTalk) open(ctx context.Context) (*rpcConn, rpc.Message, *rpcFailure) {
+	ifaces := []rpc.Syntax{rpc.EndpointMapper, rpc.ObjectExporter}
+	if t.call.Depth < scanner.AssuranceIdentity {
+		ifaces = ifaces[:1]
+	}
+	for {
+		rc, f := rpcDial(ctx, t.call, &t.left)
+		if f != nil {
+			return nil, nil, f
+		}
+		m, f := rc.bind(ctx, ifaces...)
+		acked := false
+		if f == nil {
+			_, acked = m.(*rpc.BindAck)
+		}
+		refused := f == nil && !acked || f != nil && f.outcome == scanner.Cut
+		switch {
+		case refused && len(ifaces) > 1 && ctx.Err() == nil:
+			ifaces = ifaces[:1]
+		case f == nil:
+			return rc, m, nil
+		default:
+			rc.close()
+			return nil, nil, f
+		}
+		rc.close()
 	}
 }
 

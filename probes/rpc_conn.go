@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -45,26 +46,41 @@ func (f *rpcFailure) String() string {
 // rpcConn is one association. Its steps must not overlap.
 type rpcConn struct {
 	conn net.Conn
-	left *int   // bytes that the conversation may still read
-	got  []byte // received and not used yet
+	ctx  context.Context // it was dialed for
+	stop func() bool     // no longer listens to that
+	left *int            // bytes that the conversation may still read
+	got  []byte          // received and not used yet
 	call uint32
+	at   uint16 // context of the calls: the place of their interface in the bind
 }
 
-// rpcDial opens a connection. An association is good for one interface: the
-// Samba domain controller refuses a second bind on it.
+// rpcDial opens a connection. It is good for one bind: the Samba domain
+// controller refuses a second one on it.
 func rpcDial(ctx context.Context, c scanner.Call, left *int) (*rpcConn, *rpcFailure) {
 	conn, reply := c.Dial(ctx)
 	if conn == nil {
 		return nil, &rpcFailure{outcome: reply.Outcome, reply: reply, text: reply.Err}
 	}
-	return &rpcConn{conn: conn, left: left}, nil
+	rc := &rpcConn{conn: conn, ctx: ctx, left: left}
+	rc.stop = rc.endWith(ctx)
+	return rc, nil
 }
 
-func (rc *rpcConn) close() { _ = rc.conn.Close() }
+func (rc *rpcConn) close() {
+	rc.stop()
+	_ = rc.conn.Close()
+}
 
 // obey ends what the connection waits for when ctx ends. The connection is of
 // no use after that.
 func (rc *rpcConn) obey(ctx context.Context) (stop func() bool) {
+	if ctx == rc.ctx {
+		return func() bool { return true } // it always does
+	}
+	return rc.endWith(ctx)
+}
+
+func (rc *rpcConn) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = rc.conn.SetDeadline(time.Unix(1, 0)) })
 }
 
@@ -101,7 +117,6 @@ func (rc *rpcConn) receive(ctx context.Context) (rpc.Message, *rpcFailure) {
 // a peer which waits after its banner does not cost the whole time.
 func (rc *rpcConn) pdu(ctx context.Context) ([]byte, *rpcFailure) {
 	defer rc.obey(ctx)()
-	chunk := make([]byte, 4096)
 	for {
 		if !rpc.CouldBegin(rc.got) {
 			return nil, &rpcFailure{outcome: scanner.Foreign, text: "no RPC: the answer begins " + lookedLike(rc.got)}
@@ -124,13 +139,25 @@ func (rc *rpcConn) pdu(ctx context.Context) ([]byte, *rpcFailure) {
 		if *rc.left <= 0 {
 			return nil, &rpcFailure{outcome: scanner.Garbled, text: fmt.Sprintf("more than %d bytes", rpcMaxBytes)}
 		}
-		n, err := rc.conn.Read(chunk[:min(len(chunk), *rc.left)])
+		rc.got = withRoom(rc.got)
+		have := len(rc.got)
+		n, err := rc.conn.Read(rc.got[have:min(cap(rc.got), have+*rc.left)])
 		*rc.left -= n
-		rc.got = append(rc.got, chunk[:n]...)
+		rc.got = rc.got[:have+n]
 		if n == 0 && err != nil {
 			return nil, rc.broken(ctx, err)
 		}
 	}
+}
+
+// withRoom returns the bytes with room behind them for an answer of the usual
+// size: a buffer for the largest would be most of what a conversation costs.
+func withRoom(b []byte) []byte {
+	const usual = 1 << 10
+	if cap(b)-len(b) >= usual/2 {
+		return b
+	}
+	return slices.Grow(b, max(usual, len(b)))
 }
 
 // broken says what the end of the connection means.
@@ -156,13 +183,16 @@ func (rc *rpcConn) broken(ctx context.Context, err error) *rpcFailure {
 	}
 }
 
-// bind proposes an interface and gives the answer: *rpc.BindAck with one
+// bind proposes interfaces and gives the answer: *rpc.BindAck with one
 // result or more, *rpc.BindNak or *rpc.Fault.
-func (rc *rpcConn) bind(ctx context.Context, iface rpc.Syntax) (rpc.Message, *rpcFailure) {
+func (rc *rpcConn) bind(ctx context.Context, ifaces ...rpc.Syntax) (rpc.Message, *rpcFailure) {
 	rc.call++
+	contexts := make([]rpc.Context, len(ifaces))
+	for i := range ifaces {
+		contexts[i] = rpc.Context{ID: uint16(i), Interface: ifaces[i], Transfers: []rpc.Syntax{rpc.NDR}}
+	}
 	f := rc.send(ctx, &rpc.Bind{
-		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer,
-		Contexts: []rpc.Context{{Interface: iface, Transfers: []rpc.Syntax{rpc.NDR}}},
+		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer, Contexts: contexts,
 	})
 	if f != nil {
 		return nil, f
@@ -194,7 +224,7 @@ type rpcAnswer struct {
 // invoke calls an operation of the interface that was bound.
 func (rc *rpcConn) invoke(ctx context.Context, opnum uint16, stub []byte) (rpcAnswer, *rpcFailure) {
 	rc.call++
-	if f := rc.send(ctx, &rpc.Request{Header: rpc.Header{CallID: rc.call}, Opnum: opnum, Stub: stub}); f != nil {
+	if f := rc.send(ctx, &rpc.Request{Header: rpc.Header{CallID: rc.call}, ContextID: rc.at, Opnum: opnum, Stub: stub}); f != nil {
 		return rpcAnswer{}, f
 	}
 	a := rpc.Assembler{MaxBytes: rpcMaxAnswer, MaxFragments: rpcMaxFragments}

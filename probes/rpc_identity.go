@@ -22,23 +22,37 @@ const (
 
 // identity asks the OXID resolver for the names and addresses of the host. It
 // must answer everybody ([MS-DCOM] 3.1.2.5.1.6); Samba has none. Whatever goes
-// wrong here takes nothing back from what the mapper said.
-func (t *rpcTalk) identity(ctx context.Context) {
-	rc, f := rpcDial(ctx, t.call, &t.left)
-	if f != nil {
-		t.result.Detail(rpcServerAlive, f.String())
-		return
+// wrong here takes nothing back from what the mapper said. The mapper's
+// connection may be bound to the resolver already; nil: it is not.
+func (t *rpcTalk) identity(ctx context.Context, rc *rpcConn) {
+	if rc == nil {
+		var f *rpcFailure
+		if rc, f = rpcDial(ctx, t.call, &t.left); f != nil {
+			t.result.Detail(rpcServerAlive, f.String())
+			return
+		}
+		defer rc.close()
+		m, f := rc.bind(ctx, rpc.ObjectExporter)
+		if f != nil {
+			t.result.Detail(rpcServerAlive, f.String())
+			return
+		}
+		if text, ok := rpcRejected(m); !ok {
+			t.result.Detail(rpcServerAlive, text)
+			return
+		}
+	} else {
+		if t.resolver.Result != rpc.Accepted {
+			t.result.Detail(rpcServerAlive, t.resolver.String())
+			return
+		}
+		rc.at = 1
 	}
-	defer rc.close()
-	m, f := rc.bind(ctx, rpc.ObjectExporter)
-	if f != nil {
-		t.result.Detail(rpcServerAlive, f.String())
-		return
-	}
-	if text, ok := rpcRejected(m); !ok {
-		t.result.Detail(rpcServerAlive, text)
-		return
-	}
+	t.serverAlive(ctx, rc)
+}
+
+// serverAlive calls the OXID resolver on a connection that is bound to it.
+func (t *rpcTalk) serverAlive(ctx context.Context, rc *rpcConn) {
 	a, f := rc.invoke(ctx, oxid.OpServerAlive2, nil)
 	if f != nil {
 		t.result.Detail(rpcServerAlive, f.String())

@@ -18,13 +18,16 @@ const (
 	rpcMapTowers   = 8
 )
 
-// lookup reads the list of endpoints page by page.
-func (t *rpcTalk) lookup(ctx context.Context, rc *rpcConn) {
+// lookup reads the list of endpoints page by page. It reports whether the
+// connection is still good for further calls.
+func (t *rpcTalk) lookup(ctx context.Context, rc *rpcConn) (good bool) {
+	good = true
 	q := epm.LookupRequest{Inquiry: epm.InquireAll, VersionOption: epm.VersionAll, Max: rpcPageEntries}
 	for range rpcMaxPages {
 		a, f := rc.invoke(ctx, epm.OpLookup, q.Encode())
 		if f != nil {
 			t.interrupted("ept_lookup", f)
+			good = false
 			break
 		}
 		if a.fault != nil {
@@ -34,6 +37,7 @@ func (t *rpcTalk) lookup(ctx context.Context, rc *rpcConn) {
 		page, err := epm.DecodeLookupResponse(a.stub, a.order)
 		if err != nil {
 			t.interrupted("ept_lookup", &rpcFailure{outcome: scanner.Garbled, text: err.Error()})
+			good = false
 			break
 		}
 		t.spoke(scanner.AssuranceRole)
@@ -51,6 +55,7 @@ func (t *rpcTalk) lookup(ctx context.Context, rc *rpcConn) {
 	if t.result.Proof >= scanner.AssuranceRole {
 		t.result.Detail("rpc endpoints", fmt.Sprint(t.entries))
 	}
+	return good
 }
 
 // status notes what an operation of the mapper ended with, and reports whether

@@ -31,7 +31,7 @@ type rpcPeer struct {
 }
 
 func (p rpcPeer) serve(conn net.Conn) {
-	var bound rpc.Syntax
+	var contexts []rpc.Context
 	for calls := 0; ; calls++ {
 		m := readRPC(conn)
 		switch m := m.(type) {
@@ -39,12 +39,12 @@ func (p rpcPeer) serve(conn net.Conn) {
 			if calls > 0 {
 				return
 			}
-			bound = m.Contexts[0].Interface
+			contexts = m.Contexts
 			if !p.say(conn, p.bindAnswer(m)) {
 				return
 			}
 		case *rpc.Request:
-			if !p.answer(conn, bound, m) {
+			if int(m.ContextID) >= len(contexts) || !p.answer(conn, contexts[m.ContextID].Interface, m) {
 				return
 			}
 		default:

@@ -259,6 +259,51 @@ func TestRPCDepth(t *testing.T) {
 	}
 }
 
+// TestRPCBoth: a peer that takes both interfaces in one bind is asked on one
+// connection, and one that refuses such a bind on connections of their own.
+func TestRPCBoth(t *testing.T) {
+	takes := rpcPeer{invoke: rpcLookup(49664), alive: rpcAlive()}
+	takes.bind = func(b *rpc.Bind) rpc.Message {
+		ack := takes.ack(b, rpc.ContextResult{Transfer: rpc.NDR}).(*rpc.BindAck)
+		for range b.Contexts[1:] {
+			ack.Results = append(ack.Results, rpc.ContextResult{Transfer: rpc.NDR})
+		}
+		return ack
+	}
+	lacks, refuses := takes, takes
+	lacks.bind = func(b *rpc.Bind) rpc.Message {
+		ack := takes.bind(b).(*rpc.BindAck)
+		for i := range ack.Results[1:] {
+			ack.Results[i+1] = rpc.ContextResult{Result: rpc.ProviderRejection, Reason: rpc.ReasonAbstractSyntax}
+		}
+		return ack
+	}
+	refuses.bind = func(b *rpc.Bind) rpc.Message {
+		if len(b.Contexts) > 1 {
+			return &rpc.BindNak{Header: rpc.Header{CallID: b.CallID}}
+		}
+		return takes.bind(b)
+	}
+	for name, tt := range map[string]struct {
+		peer  rpcPeer
+		dials int32
+		named bool
+	}{"takes": {takes, 1, true}, "lacks": {lacks, 1, false}, "refuses": {refuses, 3, true}} {
+		var dials atomic.Int32
+		call := probetest.Serve(t, tt.peer.serve)
+		dial := call.Dial
+		call.Depth = scanner.AssuranceIdentity
+		call.Dial = func(ctx context.Context) (net.Conn, scanner.Reply) {
+			dials.Add(1)
+			return dial(ctx)
+		}
+		got := RPC().Talk(t.Context(), call)
+		if dials.Load() != tt.dials || got.Identity.IsZero() == tt.named || got.NeedsCredentials || len(got.Reveals) != 1 || got.Proof != scanner.AssuranceRole {
+			t.Errorf("%s: %d connections, %+v", name, dials.Load(), got)
+		}
+	}
+}
+
 func TestRPCNames(t *testing.T) {
 	cases := []struct {
 		name     string

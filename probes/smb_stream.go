@@ -101,10 +101,11 @@ func (s *smbStream) fill() error {
 	if s.read >= smbMaxConversation {
 		return &smbError{outcome: scanner.Garbled, text: fmt.Sprintf("sent more than %d bytes", smbMaxConversation)}
 	}
-	chunk := make([]byte, 4<<10)
-	n, err := s.conn.Read(chunk)
+	s.buf = withRoom(s.buf)
+	have := len(s.buf)
+	n, err := s.conn.Read(s.buf[have:cap(s.buf)])
 	s.read += n
-	s.buf = append(s.buf, chunk[:n]...)
+	s.buf = s.buf[:have+n]
 	if n > 0 || err == nil {
 		return nil
 	}

@@ -21,6 +21,10 @@ type Shot struct {
 	Also     []byte        // UDP: when not nil, a second datagram that leaves with the first; an answer to either counts
 	UDP      UDPSocket     // UDP: what the answer needs of our socket
 	Wait     time.Duration // after this its resources may be freed; the engine's own deadline for the next try is often shorter
+	// Hold is how long the answer must be waited for at the least. After it, a
+	// sweeper that needs room for others may free the shot's resources before
+	// Wait is over. 0: as long as Wait.
+	Hold time.Duration
 }
 
 // UDPSocket says what a datagram conversation needs beside an ordinary socket.

@@ -157,12 +157,22 @@ func (e *engine) possible(t *task) bool {
 func (e *engine) shot(t *task, key uint32) Shot {
 	s := Shot{
 		Key: uint64(key), Addr: t.host.Addr, Protocol: t.proto, Port: t.port,
-		HopLimit: t.hop, Wait: e.cfg.Timeout,
+		HopLimit: t.hop, Wait: e.cfg.Timeout, Hold: e.patienceFor(t),
 	}
 	if t.proto == UDP && t.trace == nil && t.more != nil {
 		s.Payload, s.Also, s.UDP = t.more.payload, t.more.also, t.more.udp
 	}
 	return s
+}
+
+// patienceFor is how long the answer to the next packet of a task must be waited
+// for: until the path may be called silent at the earliest.
+func (e *engine) patienceFor(t *task) time.Duration {
+	if t.trace == nil && e.horizon(t) > 0 {
+		return e.cfg.Timeout
+	}
+	tries := time.Duration(max(1, minTries-int(t.tries)))
+	return min(e.cfg.Timeout, tries*e.deadline(t.host))
 }
 
 // flying notes that a shot has left, and reports whether it is the first try of

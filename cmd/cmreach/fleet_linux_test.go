@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -176,12 +174,9 @@ func (f *fleet) nft(t testing.TB, r *room, rules string) {
 	}
 }
 
-// listen accepts connections to a port of every address, and closes them. It
-// does so by plain system calls, on a thread: the test's own share of the
-// machine must be small.
-func (f *fleet) listen(t testing.TB, port uint16) {
+// open opens a port of every address.
+func (f *fleet) open(t testing.TB, port uint16) (fd int) {
 	t.Helper()
-	var fd int
 	err := f.far.do(func() (err error) {
 		family, at := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(port)})
 		if f.v6 {
@@ -193,6 +188,15 @@ func (f *fleet) listen(t testing.TB, port uint16) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return fd
+}
+
+// listen accepts connections to a port of every address, and closes them. It
+// does so by plain system calls, on a thread: the test's own share of the
+// machine must be small.
+func (f *fleet) listen(t testing.TB, port uint16) {
+	t.Helper()
+	fd := f.open(t, port)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -215,42 +219,6 @@ func (f *fleet) listen(t testing.TB, port uint16) {
 		if err := errors.Join(err, unix.Close(fd)); err != nil {
 			t.Error(err)
 		}
-	})
-}
-
-// serve holds conversations on a port of every address.
-func (f *fleet) serve(t testing.TB, port uint16, service lab.Service) {
-	t.Helper()
-	var l net.Listener
-	err := f.far.do(func() (err error) {
-		l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf(":%d", port))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != nil {
-				continue // reset before it was accepted
-			}
-			running.Go(func() {
-				defer c.Close()
-				to, _ := netip.ParseAddrPort(c.LocalAddr().String())
-				service.Conn(t.Context(), c, lab.Host{Addr: to.Addr().Unmap()})
-			})
-		}
-	})
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-		running.Wait()
 	})
 }
 

@@ -40,9 +40,11 @@ type Connect struct {
 	flights map[int]*flight
 	byPorts map[ports]*flight
 	byEcho  map[*pendingEcho]*flight
-	due     deadlines
+	due     deadlines // of the flights that must be waited for
+	over    deadlines // of those that may be given up for want of room
 	scratch []byte
 	crowded *neighbourWatch
+	dead    []grave
 }
 
 // Interfaces that Connect is made for.
@@ -223,11 +225,11 @@ func (c *Connect) Send(shots []scanner.Shot) (int, error) {
 func (c *Connect) launch(s scanner.Shot) (bool, error) {
 	s.Addr = s.Addr.Unmap()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if c.closed {
 		return false, net.ErrClosed
 	}
-	if c.flying+c.replies.len() >= c.most {
+	if c.flying+c.replies.len() >= c.most && !c.makeRoom() {
 		return false, nil
 	}
 	f := &flight{shot: s, fd: -1, sent: time.Now()}

@@ -3,10 +3,8 @@ package socket
 import (
 	"cmreach/scanner"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +24,7 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 	}
 	c.mu.Lock()
 	err := c.start(f)
-	c.mu.Unlock()
+	c.unlock()
 	if err != nil {
 		return nil, localError(0, f.shot.Addr, f.sent, err)
 	}
@@ -39,7 +37,7 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 	if c.flights[f.fd] == f {
 		c.lose(f)
 	}
-	c.mu.Unlock()
+	c.unlock()
 	return handOver(<-f.dialed)
 }
 
@@ -48,25 +46,19 @@ func handOver(d dialed) (net.Conn, scanner.Reply) {
 	if d.fd < 0 {
 		return nil, d.reply
 	}
-	// From here on an ICMP error must not tear the connection down at once (RFC
-	// 1122 4.2.3.9): the error queue is for the handshake only.
-	for _, o := range []sockopt{
-		{unix.IPPROTO_IP, unix.IP_RECVERR, 0}, {unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 0},
-	} {
-		_ = unix.SetsockoptInt(d.fd, o.level, o.name, o.value) // fails for the other family
-	}
-	file := os.NewFile(uintptr(d.fd), "tcp")
-	conn, err := net.FileConn(file) // duplicates the descriptor
-	_ = file.Close()
 	r := d.reply
-	if err != nil {
-		failed := localError(0, r.From, r.Sent, fmt.Errorf("take over the connection: %w", err))
-		return nil, failed
-	}
-	if conn.RemoteAddr() == nil { // reset between its acceptance and now
-		_ = conn.Close()
+	peer, err := unix.Getpeername(d.fd)
+	if err != nil { // reset between its acceptance and now
+		closeFD(d.fd)
 		r.Outcome, r.Err = scanner.Cut, "connection reset by peer at once"
 		return nil, r
 	}
-	return conn, r
+	// From here on an ICMP error must not tear the connection down at once (RFC
+	// 1122 4.2.3.9): the error queue is for the handshake only.
+	recvErr := sockopt{unix.IPPROTO_IP, unix.IP_RECVERR, 0}
+	if r.From.Is6() {
+		recvErr = sockopt{unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 0}
+	}
+	_ = unix.SetsockoptInt(d.fd, recvErr.level, recvErr.name, recvErr.value)
+	return newConn(d.fd, addrPort(peer)), r
 }

@@ -17,7 +17,9 @@ type flight struct {
 	age   int32
 	sent  time.Time
 	until time.Time // zero: the dialer's context ends it
-	place int       // in the heap of deadlines
+	next  time.Time // until, or before it the time up to which it must not be given up
+	over  bool      // that time has passed: it stays while there is room
+	place int       // in its heap of deadlines
 	local netip.AddrPort
 	to    unix.Sockaddr // of the shot's own socket
 	echo  *pendingEcho
@@ -55,7 +57,7 @@ func (f *flight) reply(o scanner.Outcome, from netip.Addr) scanner.Reply {
 type deadlines []*flight
 
 func (d deadlines) Len() int           { return len(d) }
-func (d deadlines) Less(i, j int) bool { return d[i].until.Before(d[j].until) }
+func (d deadlines) Less(i, j int) bool { return d[i].next.Before(d[j].next) }
 func (d deadlines) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
 	d[i].place, d[j].place = i, j
@@ -77,8 +79,9 @@ func (d *deadlines) Pop() any {
 	return f
 }
 
-// start sends the packet of a flight and registers it. The lock is held, so
-// the tap cannot see the answer before the flight is known.
+// start sends the packet of a flight and registers it. The lock is held: it is
+// let go of while a connection is begun, which takes the kernel long, unless a
+// tap might see the answer before the flight is known.
 func (c *Connect) start(f *flight) error {
 	if !f.shot.Addr.IsValid() {
 		return errBadAddr
@@ -112,7 +115,7 @@ func (c *Connect) register(f *flight) error {
 		}
 		c.flights[f.fd] = f
 	}
-	if f.shot.Protocol == scanner.TCP && c.tap[family(f.shot.Addr)] != nil {
+	if c.tapped(f) {
 		c.byPorts[f.ports()] = f
 	}
 	if f.echo != nil {
@@ -127,12 +130,21 @@ func (c *Connect) register(f *flight) error {
 		wait = defaultWait
 	}
 	f.until = f.sent.Add(wait)
+	f.next = f.until
+	if h := f.shot.Hold; h > 0 && h < wait {
+		f.next = f.sent.Add(h)
+	}
 	heap.Push(&c.due, f)
-	if c.asleep && (c.sleep.IsZero() || f.until.Before(c.sleep)) {
+	if c.asleep && (c.sleep.IsZero() || f.next.Before(c.sleep)) {
 		c.asleep = false
 		c.wakeUp()
 	}
 	return nil
+}
+
+// tapped reports whether the tap sees the answers to a flight.
+func (c *Connect) tapped(f *flight) bool {
+	return f.shot.Protocol == scanner.TCP && c.tap[family(f.shot.Addr)] != nil
 }
 
 // forget takes a flight out of all books, and leaves its descriptor open.
@@ -151,8 +163,48 @@ func (c *Connect) forget(f *flight) {
 	}
 	if f.dialed == nil {
 		c.flying--
-		heap.Remove(&c.due, f.place)
+		if f.over {
+			heap.Remove(&c.over, f.place)
+		} else {
+			heap.Remove(&c.due, f.place)
+		}
 	}
+}
+
+// passTime ends the flights whose time is over, and notes those that have had
+// the time that they must have.
+func (c *Connect) passTime(now time.Time) {
+	for len(c.due) > 0 && !c.due[0].next.After(now) {
+		f := c.due[0]
+		if !f.until.After(now) {
+			c.lose(f)
+			continue
+		}
+		heap.Pop(&c.due)
+		f.next, f.over = f.until, true
+		heap.Push(&c.over, f)
+	}
+	for len(c.over) > 0 && !c.over[0].next.After(now) {
+		c.lose(c.over[0])
+	}
+}
+
+// makeRoom gives up the flight that has waited longest beyond the time that it
+// must have. It reports false when there is none, or its answer has come just
+// now.
+func (c *Connect) makeRoom() bool {
+	if len(c.over) == 0 {
+		return false
+	}
+	f := c.over[0]
+	if f.fd >= 0 {
+		ready := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN | unix.POLLOUT}} //nolint:gosec // a descriptor fits
+		if n, err := unix.Poll(ready, 0); err != nil || n > 0 {
+			return false
+		}
+	}
+	c.lose(f)
+	return true
 }
 
 // land ends a flight with a reply.
@@ -168,7 +220,7 @@ func (c *Connect) land(f *flight, r scanner.Reply) {
 		f.dialed <- dialed{fd: f.fd, reply: r}
 		return
 	}
-	closeFD(f.fd)
+	c.dead = append(c.dead, grave{fd: f.fd})
 	f.dialed <- dialed{fd: -1, reply: r}
 }
 
@@ -187,14 +239,30 @@ func (c *Connect) lose(f *flight) {
 	c.discard(f, scanner.Silent)
 }
 
-// discard closes the socket of a shot. A connection that was accepted is ended
-// by RST, which leaves no TIME_WAIT behind on this machine.
+// grave is a descriptor to be closed.
+type grave struct {
+	fd    int
+	reset bool // by RST, which leaves no TIME_WAIT behind on this machine
+}
+
+// discard has the socket of a shot closed. A connection that was accepted is
+// reset.
 func (c *Connect) discard(f *flight, o scanner.Outcome) {
-	if f.fd < 0 {
-		return
+	if f.fd >= 0 {
+		c.dead = append(c.dead, grave{fd: f.fd, reset: f.shot.Protocol == scanner.TCP && o == scanner.Answered})
 	}
-	if f.shot.Protocol == scanner.TCP && o == scanner.Answered {
-		_ = unix.SetsockoptLinger(f.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+// unlock lets go of the lock and closes what was discarded under it: closing
+// takes the kernel long, and nobody else has to wait for it.
+func (c *Connect) unlock() {
+	dead := c.dead
+	c.dead = nil
+	c.mu.Unlock()
+	for _, g := range dead {
+		if g.reset {
+			_ = unix.SetsockoptLinger(g.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		}
+		closeFD(g.fd)
 	}
-	closeFD(f.fd)
 }

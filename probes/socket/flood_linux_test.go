@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -27,6 +28,7 @@ func TestFlood(t *testing.T) {
 	t.Run("close", closing) // first: no connection of another test is being closed
 	t.Run("many", many)
 	t.Run("full", full)
+	t.Run("room", room)
 	wire(s, "n0", []string{"198.19.0.1/16"}, newSpace(t, false), "n1", []string{"198.19.0.2/16"})
 	t.Run("neighbours", noNeighbours)
 	s.set("ipv4/ip_local_port_range", "40000 40001")
@@ -103,6 +105,56 @@ func full(t *testing.T) {
 			t.Fatalf("no more replies after %d", got)
 		}
 		got += more
+	}
+}
+
+// room: a shot that has had the time that it must have makes room for another,
+// and none before.
+func room(t *testing.T) {
+	c := open(t, Options{InFlight: 10})
+	silent := shots(10, 7777, time.Hour)
+	for i := range silent {
+		silent[i].Hold = 100 * time.Millisecond
+	}
+	began := time.Now()
+	sendAll(t, c, silent)
+	answered := shots(10, 7778, time.Hour)
+	for sent := 0; sent < len(answered); {
+		n, err := c.Send(answered[sent:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 && time.Since(began) < 100*time.Millisecond {
+			t.Fatal("room was made too early")
+		}
+		sent += n
+		runtime.Gosched()
+	}
+	if got := receive(t, c, len(answered)); len(got) != len(answered) {
+		t.Errorf("%d answers, want %d", len(got), len(answered))
+	}
+}
+
+// TestServiceUntroubled: a service does not see the connections of the sweep.
+func TestServiceUntroubled(t *testing.T) {
+	accepted := make(chan string, 4)
+	at := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {
+		accepted <- conn.RemoteAddr().String()
+		conn.Close()
+	})
+	c := open(t, Options{})
+	sendAll(t, c, []scanner.Shot{{Key: 1, Addr: at.Addr(), Port: at.Port(), Protocol: scanner.TCP, Wait: time.Hour}})
+	if r := receive(t, c, 1)[1]; r.Outcome != scanner.Answered {
+		t.Fatalf("got %+v", r)
+	}
+	settled(t, c)
+	conn, r := c.DialTCP(t.Context(), at)
+	if conn == nil {
+		t.Fatalf("got %+v", r)
+	}
+	defer conn.Close()
+	if first := <-accepted; first != conn.LocalAddr().String() {
+		t.Errorf("the service saw a connection from %s, which was the sweep's", first)
 	}
 }
 

@@ -35,13 +35,32 @@ func (c *Connect) openFlow(f *flight, kind int) error {
 			return fmt.Errorf("connect: %w", err)
 		}
 	}
-	local, err := unix.Getsockname(fd)
-	if err != nil {
+	f.fd = fd
+	if kind == unix.SOCK_STREAM && !c.tapped(f) {
+		return nil // seldom asked for
+	}
+	if err := f.readLocal(); err != nil {
 		closeFD(fd)
 		return fmt.Errorf("read the local address: %w", err)
 	}
-	f.fd, f.local = fd, addrPort(local)
 	return nil
+}
+
+// readLocal asks for the address and port that the flight's socket sends from.
+func (f *flight) readLocal() error {
+	local, err := unix.Getsockname(f.fd)
+	if err == nil {
+		f.local = addrPort(local)
+	}
+	return err
+}
+
+// self is the address that the flight's packets come from.
+func (f *flight) self() netip.Addr {
+	if !f.local.IsValid() && f.fd >= 0 {
+		_ = f.readLocal() // of an own socket
+	}
+	return f.local.Addr()
 }
 
 // setUpFlow sets the options of a flight's socket. The error queue must be on
@@ -61,6 +80,12 @@ func (c *Connect) setUpFlow(fd int, f *flight) error {
 	}
 	if f.shot.HopLimit == 0 {
 		set = set[:2]
+	}
+	if f.shot.Protocol == scanner.TCP && f.dialed == nil {
+		// The kernel holds the last ACK of the handshake back, to send it with the
+		// first data (tcp(7)). There is none: the RST of discard goes in its place,
+		// and the peer's service is not troubled with a connection.
+		set = append(set, sockopt{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1})
 	}
 	bind, more := c.bindTo(f)
 	for _, o := range append(set, more...) {
@@ -119,7 +144,20 @@ func (c *Connect) startTCP(f *flight) error {
 		// drops the raw engine's. Without it the TTL of the answer is not seen.
 		_ = c.openTap(f.shot.Addr.Is6())
 	}
-	if err := c.openFlow(f, unix.SOCK_STREAM); err != nil {
+	if c.tapped(f) {
+		if err := c.openFlow(f, unix.SOCK_STREAM); err != nil {
+			return err
+		}
+		return c.registerFlow(f)
+	}
+	c.mu.Unlock()
+	err := c.openFlow(f, unix.SOCK_STREAM)
+	c.mu.Lock()
+	if err != nil {
+		return err
+	}
+	if err := c.closedError(); err != nil {
+		closeFD(f.fd)
 		return err
 	}
 	return c.registerFlow(f)
@@ -219,7 +257,7 @@ func hostUnreachable(v6 bool) scanner.ICMPError {
 
 // neighbourless is the reply when this machine found no neighbour to send to.
 func (f *flight) neighbourless() scanner.Reply {
-	r := f.reply(scanner.Rejected, f.local.Addr())
+	r := f.reply(scanner.Rejected, f.self())
 	r.ICMP = hostUnreachable(f.shot.Addr.Is6())
 	return r
 }
@@ -265,7 +303,7 @@ func (c *Connect) judge(f *flight, ctl control) (scanner.Reply, bool) {
 	e := ctl.err
 	switch e.origin {
 	case unix.SO_EE_ORIGIN_ICMP, unix.SO_EE_ORIGIN_ICMP6:
-		return icmpReply(f, e.icmp, e.offender, f.local.Addr(), ctl.ttl)
+		return icmpReply(f, e.icmp, e.offender, f.self(), ctl.ttl)
 	case unix.SO_EE_ORIGIN_LOCAL:
 		return localError(f.shot.Key, f.shot.Addr, f.sent, e.errno), true
 	}

@@ -39,11 +39,15 @@ func (c *Connect) nap() int {
 		return 0
 	}
 	c.asleep = true
-	if len(c.due) == 0 {
-		c.sleep = time.Time{}
+	c.sleep = time.Time{}
+	for _, d := range []deadlines{c.due, c.over} {
+		if len(d) > 0 && (c.sleep.IsZero() || d[0].next.Before(c.sleep)) {
+			c.sleep = d[0].next
+		}
+	}
+	if c.sleep.IsZero() {
 		return -1
 	}
-	c.sleep = c.due[0].until
 	left := time.Until(c.sleep)
 	if left <= 0 {
 		return 0
@@ -61,7 +65,7 @@ func (c *Connect) wakeUp() {
 // turn handles what one wait brought. It returns false when the engine closes.
 func (c *Connect) turn(events []unix.EpollEvent) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.asleep = false
 	if c.closed {
 		return false
@@ -93,10 +97,7 @@ func (c *Connect) turn(events []unix.EpollEvent) bool {
 	if len(events) == maxEvents {
 		return true // there are more: nothing is lost whose answer may wait among them
 	}
-	now := time.Now()
-	for len(c.due) > 0 && !c.due[0].until.After(now) {
-		c.lose(c.due[0])
-	}
+	c.passTime(time.Now())
 	return true
 }
 
@@ -123,7 +124,7 @@ func (c *Connect) noteTTL(p ports, reset bool, ttl uint8) {
 // shutDown closes everything at the loop's end.
 func (c *Connect) shutDown() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.closed = true
 	c.replies.close()
 	for _, f := range c.flights {
@@ -131,12 +132,12 @@ func (c *Connect) shutDown() {
 			c.land(f, localError(0, f.shot.Addr, f.sent, net.ErrClosed))
 			continue
 		}
-		closeFD(f.fd)
+		c.discard(f, scanner.Silent)
 	}
 	clear(c.flights)
 	clear(c.byPorts)
 	clear(c.byEcho)
-	c.due = nil
+	c.due, c.over = nil, nil
 	c.flying = 0
 	c.closeSockets()
 }

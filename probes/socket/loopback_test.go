@@ -207,8 +207,8 @@ func TestRoomFor(t *testing.T) {
 		note  bool
 	}{
 		{0, 1024, 704, false},
-		{0, 1 << 30, 8192, false},
-		{0, 20000, 8192, false},
+		{0, 1 << 30, 12288, false},
+		{0, 20000, 12288, false},
 		{0, 64, 8, false},
 		{100, 1024, 100, false},
 		{5000, 1024, 704, true},

@@ -13,7 +13,7 @@ import (
 // Options say how a [Connect] engine works. The zero value is usable.
 type Options struct {
 	// InFlight is the highest number of shots that wait for an answer at one
-	// time. 0: as many as the limit of open files allows, at most 8192.
+	// time. 0: as many as the limit of open files allows, at most 12288.
 	InFlight int
 	// Source4 and Source6 are the addresses to send from; invalid: the system chooses.
 	Source4, Source6 netip.Addr
@@ -40,7 +40,7 @@ type Frame struct {
 
 const (
 	// maxInFlight bounds the memory that the kernel spends on our sockets.
-	maxInFlight = 8192
+	maxInFlight = 12288
 	// reservedFiles are left for everything that is not a shot: reports, the
 	// resolver, the engine's own sockets.
 	reservedFiles = 64

@@ -272,7 +272,7 @@ func settled(t *testing.T, c *Connect) {
 	defer cancel()
 	for ctx.Err() == nil {
 		c.mu.Lock()
-		left := c.flying + len(c.flights) + len(c.byEcho) + len(c.byPorts) + len(c.due)
+		left := c.flying + len(c.flights) + len(c.byEcho) + len(c.byPorts) + len(c.due) + len(c.over)
 		c.mu.Unlock()
 		if left == 0 {
 			break
@@ -289,8 +289,8 @@ func settled(t *testing.T, c *Connect) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flying != 0 || len(c.flights) != 0 || len(c.byEcho) != 0 || len(c.byPorts) != 0 || len(c.due) != 0 {
+	if c.flying != 0 || len(c.flights) != 0 || len(c.byEcho) != 0 || len(c.byPorts) != 0 || len(c.due)+len(c.over) != 0 {
 		t.Errorf("left over: %d flying, %d flights, %d echoes, %d ports, %d deadlines",
-			c.flying, len(c.flights), len(c.byEcho), len(c.byPorts), len(c.due))
+			c.flying, len(c.flights), len(c.byEcho), len(c.byPorts), len(c.due)+len(c.over))
 	}
 }
