@@ -132,26 +132,13 @@ func (e *engine) answered(sl *slot, r *Reply) {
 // rejected counts a packet that a filter on the way rejected, and says so.
 func (e *engine) rejected(t *task, r *Reply) {
 	n := t.host.net
-	if r.From == t.host.Addr || unreachable(r.ICMP, t.host.Addr.Is6()) {
+	if r.From == t.host.Addr || r.ICMP.Unreachable(t.host.Addr.Is6()) {
 		return
 	}
 	if n.rejects == 0 {
 		n.since = e.now
 	}
 	n.rejects++
-}
-
-// unreachable reports whether an ICMP error speaks of routing or of the host,
-// not of a filter (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
-func unreachable(m ICMPError, v6 bool) bool {
-	if v6 {
-		return m.Code == 0 || m.Code == 3
-	}
-	switch m.Code {
-	case 0, 1, 6, 7, 11, 12:
-		return true
-	}
-	return false
 }
 
 // proved counts an answer of the host itself, to a packet that was sent some

@@ -109,7 +109,7 @@ var rejectRules = []Rule{
 		Reason: "blocked.prohibited", State: Blocked,
 		Doc: "A device said by ICMP that it prohibits the traffic.",
 		when: func(p *path) bool {
-			return p.view.filtered(p.sweep) && kindOf(p.view.host.Addr, p.sweep.ICMP) == kindProhibited
+			return p.view.filtered(p.sweep) && kindOf(p.view.host.Addr, p.sweep.ICMP) == scanner.ICMPProhibited
 		},
 		say: func(p *path, b []byte) []byte {
 			b = append(p.appendDevice(b, p.sweep), " rejects "...)
@@ -192,7 +192,7 @@ var silenceRules = []Rule{
 		Reason: "down.no-route", State: Down,
 		Doc: "A router has no route to the address, and nothing there answers.",
 		when: dead(func(o *scanner.Observation, p *path) bool {
-			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == kindNet
+			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == scanner.ICMPNet
 		}),
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s has no route to %s", p.by(), p.view.host.Addr)
@@ -202,7 +202,7 @@ var silenceRules = []Rule{
 		Reason: "down.host-unreachable", State: Down,
 		Doc: "The last router reports that nobody at the address answers it.",
 		when: dead(func(o *scanner.Observation, p *path) bool {
-			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == kindHost
+			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == scanner.ICMPHost
 		}),
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s reports that nobody has the address %s: the computer is off, or the address is stale", p.by(), p.view.host.Addr)
