@@ -125,6 +125,9 @@ func (e *engine) leave(h *hostRun) {
 		list := make([]Observation, len(h.tasks), len(h.tasks)+len(h.Observations))
 		for i, t := range h.tasks {
 			t.observation(&list[i], e.started)
+			if t.silent && len(e.rations.routers) > 0 {
+				list[i].Rationed = e.rations.by(h.Addr, suspect{t.proto, t.port}, e.stats.Loss())
+			}
 		}
 		h.Observations = append(list, h.Observations...)
 	}

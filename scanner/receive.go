@@ -96,6 +96,10 @@ func (e *engine) stalled(lost time.Duration) {
 func (e *engine) answered(sl *slot, r *Reply) {
 	t := sl.task
 	ago := before(e.now, sl.sent)
+	if t.witness && t.more != nil {
+		e.heardRouter(t, r)
+		return
+	}
 	if t.witness {
 		if r.Outcome != LocalError && e.prompt(ago) {
 			e.sight.saw(e.now - ago)
@@ -119,7 +123,7 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	}
 	switch {
 	case r.Outcome == Rejected:
-		e.rejected(t, r)
+		e.rejected(sl, r)
 	case t.trace == nil && !t.again && (r.Outcome == Answered || r.Outcome == Refused):
 		e.proved(sl, ago, s.took)
 	}
@@ -130,15 +134,19 @@ func (e *engine) answered(sl *slot, r *Reply) {
 }
 
 // rejected counts a packet that a filter on the way rejected, and says so.
-func (e *engine) rejected(t *task, r *Reply) {
-	n := t.host.net
-	if r.From == t.host.Addr || r.ICMP.Unreachable(t.host.Addr.Is6()) {
+func (e *engine) rejected(sl *slot, r *Reply) {
+	t := sl.task
+	n, to := t.host.net, t.host.Addr
+	if r.From == to || r.ICMP.Unreachable(to.Is6()) {
 		return
 	}
 	if n.rejects == 0 {
 		n.since = e.now
 	}
 	n.rejects++
+	if t.trace == nil && r.From.IsValid() {
+		e.rations.rejected(r.From, to, suspect{t.proto, t.port}, e.recovers(sl), e.now)
+	}
 }
 
 // proved counts an answer of the host itself, to a packet that was sent some

@@ -69,6 +69,10 @@ func (e *engine) weigh() {
 // silent decides what becomes of a task whose latest try got no answer within
 // its time.
 func (e *engine) silent(t *task, sl *slot, key uint32) {
+	if t.witness && t.more != nil {
+		e.heardRouter(t, nil)
+		return
+	}
 	if t.witness {
 		e.heardWitness(t)
 		e.callWitness()
@@ -136,6 +140,7 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	most := min(e.cfg.Rounds+min(void, e.cfg.Rounds), manyTries)
 	tries := int(t.tries)
 	n := t.host.net
+	slow := (e.rationed(t) || n.thin(e.now)) && tries >= minTries
 	switch {
 	case tries >= most:
 		return 0, false
@@ -143,11 +148,11 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		return e.now, true
 	case again(e.stats, tries-void, most), n.again(e.stats, &e.moments, tries-void, most):
 	case e.losses > 0 && t.last-t.first < spread:
-	case n.thin(e.now):
+	case slow:
 	default:
 		return 0, false
 	}
-	if n.thin(e.now) {
+	if slow {
 		return max(e.now, t.last+rejectGap), true
 	}
 	if e.losses == 0 && void == 0 {
@@ -175,15 +180,18 @@ func (e *engine) void(t *task) int {
 	n := 0
 	for at := t.slot; at != 0; {
 		sl := e.slots.at(at - 1)
-		if sl.state == slotSent {
-			sent := e.now - before(e.now, sl.sent)
-			if e.sight.inDark(sent, e.judged()) || e.moments.dead(stepOf(sent)/momentSteps) {
-				n++
-			}
+		if sl.state == slotSent && e.voids(sl) {
+			n++
 		}
 		at = sl.next
 	}
 	return n
+}
+
+// voids reports whether a try tells nothing, for that reason.
+func (e *engine) voids(sl *slot) bool {
+	sent := e.now - before(e.now, sl.sent)
+	return e.sight.inDark(sent, e.judged()) || e.moments.dead(stepOf(sent)/momentSteps)
 }
 
 // gaveUp ends a task that stayed silent: the one place where a negative is

@@ -38,6 +38,7 @@ type extra struct {
 	payload []byte    // UDP: the datagram, the same for every try
 	also    []byte    // UDP: the second datagram
 	udp     UDPSocket // UDP: what the answer needs
+	router  *rationer // that is tested with a witness
 }
 
 // seen is the answer to a task, or its want.

@@ -136,6 +136,27 @@ func TestSweepBursts(t *testing.T) {
 	})
 }
 
+// TestSweepRationed: a router limits its ICMP errors as the kernel's defaults
+// are, so that most of what it prohibits looks like silence. Of a host that is
+// alive such a path is blocked, and the verdict says that the router may be the
+// one; a host of which nothing answers is not called down.
+func TestSweepRationed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, prog cmreach, p fleetPlan, s sweep) {
+		p.rationed = true
+		f := startFleet(t, p)
+		sc, cost := f.check(t, prog, s)
+		sc.report(t, cost)
+		t.Logf("%d rejections were told, %d paths are perhaps rejected", sc.named, sc.rationed)
+		// Left open are a silent path of a host that only refuses others, and
+		// the silent paths of hosts of which nothing answers.
+		sc.decided(t, sc.paths/20)
+		all := p.hosts * len(fleetChecks) / 20
+		if sc.named == 0 || sc.named > all/2 || sc.rationed < all/4 {
+			t.Errorf("of about %d rejections %d were told, and %d paths are perhaps rejected: nothing is shown", all, sc.named, sc.rationed)
+		}
+	})
+}
+
 // TestSweepSqueezed: the receive buffers are small, and somebody fills them, so
 // that this machine loses answers.
 func TestSweepSqueezed(t *testing.T) {

@@ -248,6 +248,18 @@ var silenceRules = []Rule{
 		},
 	},
 	{
+		Reason: "blocked.rationed", State: Blocked,
+		Doc: "Nothing came back, however often it was asked, although the host is alive and must listen there; and a router on the way rejects packets to this port, but sends so few of its rejections that it may be the one. Allow it more of them (Linux: icmp_ratelimit), or ask slower (--rate), to see.",
+		when: func(p *path) bool {
+			return p.swept(scanner.Silent) && p.view.alive && p.row.Via == 0 && p.sweep.Rationed.IsValid()
+		},
+		say: func(p *path, b []byte) []byte {
+			b = append(p.appendWhat(b), " is swallowed, or rejected without a word: "...)
+			b = append(strconv.AppendInt(b, int64(p.sweep.Tries), 10), " tries without an answer, although the host is alive; "...)
+			return append(p.sweep.Rationed.AppendTo(b), " rejects such packets and rations what it says of it"...)
+		},
+	},
+	{
 		Reason: "blocked.silent", State: Blocked,
 		Doc:  "Nothing came back, however often it was asked, although the host is alive and must listen there: a firewall on the way or on the host swallows it.",
 		when: func(p *path) bool { return p.swept(scanner.Silent) && p.view.alive && p.row.Via == 0 },
@@ -272,6 +284,15 @@ var silenceRules = []Rule{
 		},
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s gives no answer, and %s filters other traffic to the address: off, or filtered too", p.what(), p.view.filter.From)
+		},
+	},
+	{
+		Reason: "inconclusive.rationed", State: Inconclusive,
+		Doc:  "Nothing at this address answers anything; but a router on the way rejects packets to such ports and sends too few of its rejections (a limit of ICMP errors), so that the silence may be its. Allow it more of them (Linux: icmp_ratelimit), or ask slower (--rate), to see.",
+		when: func(p *path) bool { return p.swept(scanner.Silent) && p.view.rationed.IsValid() },
+		say: func(p *path, b []byte) []byte {
+			b = append(appendAddr(append(b, "nothing at "...), p.view.host.Addr), " answers anything, and "...)
+			return append(p.view.rationed.AppendTo(b), " rations its rejections: off, or rejected without a word"...)
 		},
 	},
 	{
