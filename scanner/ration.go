@@ -26,12 +26,12 @@ const (
 	rationPause = 2200 * time.Millisecond
 	rationTries = 2 // in one question
 	rationLate  = 8 // questions that weigh as much as all before them
-	// A router that sends more errors than these has no limit so low that a
-	// path must be asked slowly to meet it.
+	// A router that once sent more errors than these has no limit so low that a
+	// path must be asked slowly to meet it, nor that the one question would.
 	rationBurst = 2 * rejectBurst
 	rationRate  = 10 // a second
-	// How far from an address that a router rejects it is taken to be on the way:
-	// the prefix of a site.
+	// How far from the hosts that a router rejects paths of it is taken to be on
+	// the way: the prefix of a site. Of a single host, its subnet.
 	rationBits4 = 16
 	rationBits6 = 48
 )
@@ -43,15 +43,16 @@ type rations struct{ routers []*rationer }
 // rationer is one sender of errors.
 type rationer struct {
 	addr      netip.Addr
+	only      netip.Addr   // the host whose paths it rejects; not valid: there are several
 	behind    netip.Prefix // the addresses that it is taken to be on the way to
 	ports     []suspect    // those that it rejects
 	rejects   int
 	recovered int // of these, to a later try of a path that was silent at one that counts
 	since     time.Duration
+	free      bool // it sent more than a low limit lets through
 
-	known    [rationKnown]witness // of paths that it rejected
-	knowing  int
-	called   *task // one of them, which is asked again
+	known    []witness // of paths that it rejected
+	called   *task     // one of them, which is asked again
 	next     time.Duration
 	answered int // questions of this kind that it rejected once more
 	missed   int // and those that it did not
@@ -65,43 +66,42 @@ func (l *rations) rejected(from, to netip.Addr, s suspect, recovered bool, now t
 			return
 		}
 		i = len(l.routers)
-		l.routers = append(l.routers, &rationer{addr: from, since: now, next: now})
+		l.routers = append(l.routers, &rationer{addr: from, only: to, behind: subnet(to), since: now, next: now})
 	}
 	r := l.routers[i]
 	r.rejects++
 	if recovered {
 		r.recovered++
 	}
-	r.behind = around(r.behind, to)
+	r.free = r.free || r.rejects > rationBurst+int(rationRate*(now-r.since)/time.Second)
+	if r.only != to {
+		r.only, r.behind = netip.Addr{}, around(r.behind, to)
+	}
 	if len(r.ports) < rationPorts && !slices.Contains(r.ports, s) {
 		r.ports = append(r.ports, s)
 	}
-	if s.proto != UDP { // whose question is not kept
-		r.known[r.knowing%rationKnown] = witness{to, s.proto, s.port}
-		r.knowing++
+	switch w := (witness{to, s.proto, s.port}); {
+	case s.proto == UDP: // whose question is not kept
+	case len(r.known) < rationKnown:
+		r.known = append(r.known, w)
+	default:
+		r.known[r.rejects%rationKnown] = w
 	}
 }
 
 // around is the smallest prefix about what was known and an address, at least a
-// site. What was known of the other address family is forgotten: one sender has
-// one family.
+// site. One sender has one address family.
 func around(known netip.Prefix, to netip.Addr) netip.Prefix {
 	bits := rationBits4
 	if to.Is6() {
 		bits = rationBits6
 	}
-	if known.IsValid() && known.Addr().Is6() == to.Is6() {
-		for bits = min(bits, known.Bits()); bits > 0; bits-- {
-			if p, err := to.Prefix(bits); err == nil && p.Contains(known.Addr()) {
-				break
-			}
+	for bits = min(bits, known.Bits()); bits >= 0; bits-- {
+		if p, err := to.Prefix(bits); err == nil && p.Contains(known.Addr()) {
+			return p
 		}
 	}
-	p, err := to.Prefix(bits)
-	if err != nil {
-		return known
-	}
-	return p
+	return known
 }
 
 // concerns reports whether a router may be the one that an endpoint got no
@@ -120,7 +120,7 @@ func (r *rationer) holdsBack(loss float64) bool {
 	switch {
 	case r.recovered >= 2 && float64(r.recovered) > more*float64(r.rejects):
 		return true
-	case r.missed == 0 || float64(r.missed) <= more*float64(r.missed+r.answered):
+	case r.free || r.missed == 0 || float64(r.missed) <= more*float64(r.missed+r.answered):
 		return false
 	default:
 		return r.answered == 0 || r.missed >= 2
@@ -128,10 +128,7 @@ func (r *rationer) holdsBack(loss float64) bool {
 }
 
 // may reports whether it is not known yet whether a router holds something back.
-func (r *rationer) may(now time.Duration) bool {
-	few := r.rejects <= rationBurst+int(rationRate*(now-r.since)/time.Second)
-	return few && (r.answered == 0 || r.missed > 0)
-}
+func (r *rationer) may() bool { return !r.free && (r.answered == 0 || r.missed > 0) }
 
 // asked notes what became of a question to a path that it rejected before.
 func (r *rationer) asked(answered bool) {
@@ -157,27 +154,35 @@ func (l *rations) by(to netip.Addr, s suspect, loss float64) netip.Addr {
 }
 
 // rationed has the routers tested that may have held back what they should have
-// said of a silent task, and reports whether it is to be asked slowly. For a host
-// of which anything answers that would change nothing: its silent paths are
-// blocked, by the router or by somebody else.
+// said of a silent task, and reports whether it is to be asked slowly. That is
+// done for hosts of which nothing came. The silent paths of one that answers are
+// blocked, by the router or by somebody else; and of one that the router rejected
+// a path of, it is known that it filters: these need the rejections that are left.
 func (e *engine) rationed(t *task) bool {
+	alive, rejected := false, false
+	for _, other := range t.host.tasks {
+		alive = alive || other.done && (other.seen.outcome == Answered || other.seen.outcome == Refused)
+		rejected = rejected || other.done && other.seen.outcome == Rejected
+	}
+	if rejected {
+		return false
+	}
 	slow, s, loss := false, suspect{t.proto, t.port}, e.stats.Loss()
 	for _, r := range e.rations.routers {
 		if !r.concerns(t.host.Addr, s, loss) {
 			continue
 		}
-		if r.knowing > 0 && r.called == nil && e.now >= r.next {
+		if !r.free && r.only != t.host.Addr && len(r.known) > 0 && r.called == nil && e.now >= r.next {
 			e.askRouter(r)
 		}
-		slow = slow || r.holdsBack(loss) || r.may(e.now)
+		slow = slow || r.holdsBack(loss) || r.may()
 	}
-	return slow && !slices.ContainsFunc(t.host.tasks, func(t *task) bool { return t.done && t.seen.outcome != Silent })
+	return slow && !alive
 }
 
 // askRouter asks a path again that a router rejected.
 func (e *engine) askRouter(r *rationer) {
-	r.knowing++ // another one each time
-	w := r.known[r.knowing%min(r.knowing-1, rationKnown)]
+	w := r.known[(r.answered+r.missed)%len(r.known)] // another one each time
 	host := &hostRun{Host: &Host{Addr: w.addr}, net: &neighbourhood{}}
 	r.called = &task{host: host, proto: w.proto, port: w.port, witness: true, more: &extra{router: r}}
 	e.ask(r.called, e.now)
