@@ -107,6 +107,9 @@ func (e *engine) answered(sl *slot, r *Reply) {
 		e.heardWitness(t)
 		return
 	}
+	if sl.next == 0 && t.trace == nil && r.Outcome != LocalError {
+		e.moments.first(stepOf(e.now - ago))
+	}
 	if t.tries == 0 { // the answer to a try that was taken back
 		t.tries = 1
 	}

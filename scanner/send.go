@@ -166,6 +166,9 @@ func (e *engine) flying(s *Shot) {
 	t := sl.task
 	if t.tries == 0 {
 		t.first = e.now
+		if !t.witness && t.trace == nil {
+			e.moments.asked(stepOf(e.now))
+		}
 	}
 	if t.tries++; t.tries > 1 {
 		e.callWitness()

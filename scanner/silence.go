@@ -141,13 +141,14 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	tries := int(t.tries)
 	n := t.host.net
 	slow := (e.rationed(t) || n.thin(e.now)) && tries >= minTries
+	dull := e.losses == 0 && tries >= minTries && e.dull(t)
 	switch {
 	case tries >= most:
 		return 0, false
 	case tries < minTries:
 		return e.now, true
 	case again(e.stats, tries-void, most), n.again(e.stats, &e.moments, tries-void, most):
-	case e.losses > 0 && t.last-t.first < spread:
+	case (e.losses > 0 || dull) && t.last-t.first < spread:
 	case slow:
 	default:
 		return 0, false
@@ -155,7 +156,7 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	if slow {
 		return max(e.now, t.last+rejectGap), true
 	}
-	if e.losses == 0 && void == 0 {
+	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true
 	}
 	at = t.first + spread
@@ -163,6 +164,13 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		at = e.now + time.Duration(min(tries-minTries, minTries))*slower
 	}
 	return at, true
+}
+
+// dull reports whether about the first try of a task far fewer packets were
+// answered than before.
+func (e *engine) dull(t *task) bool {
+	from := stepOf(t.first) / momentSteps
+	return e.moments.dull(from, min(from+dullLong, stepOf(e.judged())/momentSteps))
 }
 
 // thin reports whether a router on the way rejects packets, but so few that it
