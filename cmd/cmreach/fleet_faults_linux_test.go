@@ -32,8 +32,9 @@ func (f *fleet) lose(t testing.TB, percent int) {
 }`, scannerDevice, percent))
 }
 
-// burst swallows packets for a time, in both directions: so many of a thousand.
-func (f *fleet) burst(t testing.TB, j *job, long time.Duration, share int) bool {
+// burst swallows packets for a time, in both directions: all but so many of a
+// thousand.
+func (f *fleet) burst(t testing.TB, j *job, long time.Duration, but int) bool {
 	load := func(rules string) bool {
 		cmd := exec.CommandContext(t.Context(), "nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(rules)
@@ -46,13 +47,13 @@ func (f *fleet) burst(t testing.TB, j *job, long time.Duration, share int) bool 
 	ok := load(fmt.Sprintf(`table inet burst {
 	chain to {
 		type filter hook prerouting priority -300;
-		iifname %[1]s numgen random mod 1000 < %[2]d drop
+		iifname %[1]s numgen random mod 1000 >= %[2]d drop
 	}
 	chain from {
 		type filter hook output priority -300;
-		oifname %[1]s numgen random mod 1000 < %[2]d drop
+		oifname %[1]s numgen random mod 1000 >= %[2]d drop
 	}
-}`, scannerDevice, share))
+}`, scannerDevice, but))
 	if !ok {
 		return false
 	}
