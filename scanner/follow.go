@@ -128,6 +128,9 @@ func (e *engine) leave(h *hostRun) {
 		list := e.room(len(h.tasks) + len(h.Observations))[:len(h.tasks)]
 		for i, t := range h.tasks {
 			t.observation(&list[i], e.started)
+			if t.silent && len(e.rations.routers) > 0 {
+				list[i].Rationed = e.rations.by(h.Addr, suspect{t.proto, t.port}, e.stats.Loss())
+			}
 		}
 		h.Observations = append(list, h.Observations...)
 	}

@@ -11,12 +11,18 @@ type moments struct {
 	outage   int
 }
 
-type moment struct{ answered, lost int }
+type moment struct {
+	answered, lost int
+	asked, firsts  int // first tries, and how many of those were answered
+}
 
 const (
 	momentCount = 1 << 9
-	momentSteps = 5  // of the wheel: 20 ms
-	momentTries = 16 // fewer, in a moment and those beside it, do not make an outage
+	momentSteps = 5   // of the wheel: 20 ms
+	momentTries = 16  // fewer, in a moment and those beside it, do not make an outage
+	dullBase    = 100 // moments that some are compared with
+	dullLong    = 10  // moments that are
+	dullShare   = 3   // how many times fewer answers are far fewer
 )
 
 // reach makes room for the tries that were sent at a step of the wheel, and
@@ -48,6 +54,38 @@ func (m *moments) count(i int64, answered, lost int) {
 	}
 	m.answered += answered
 	m.lost += lost
+}
+
+// asked counts a first try that was sent at a step of the wheel.
+func (m *moments) asked(step int64) {
+	if at := m.get(m.reach(step)); at != nil {
+		at.asked++
+	}
+}
+
+// first counts the answer to one.
+func (m *moments) first(step int64) {
+	if at := m.get(m.reach(step)); at != nil {
+		at.firsts++
+	}
+}
+
+// dull reports whether far fewer first tries of some moments were answered than
+// of those before. It may be that what was asked then is off, and may be an
+// outage that lets a few packets through, before any loss is known.
+func (m *moments) dull(from, to int64) bool {
+	var now, was moment
+	for i := max(from-dullBase, 0); i <= to; i++ {
+		at, sum := m.get(i), &was
+		if i >= from {
+			sum = &now
+		}
+		if at != nil {
+			sum.asked += at.asked
+			sum.firsts += at.firsts
+		}
+	}
+	return now.asked >= momentTries && was.asked >= momentTries && dullShare*now.firsts*was.asked < was.firsts*now.asked
 }
 
 // dead reports whether most of the tries of a moment were lost.

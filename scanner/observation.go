@@ -30,7 +30,12 @@ type Observation struct {
 	From netip.Addr `json:"by,omitzero"`   // who answered; for ICMP errors the sender of the error
 	TTL  uint8      `json:"ttl,omitempty"` // TTL or hop limit of the answer on arrival; 0: not visible to this engine
 	ICMP ICMPError  `json:"icmp,omitzero"` // for Rejected and Expired
-	Err  string     `json:"err,omitempty"` // for LocalError, Unresolved, Cut, Garbled: the words of the system or the decoder
+	// Rationed is, for Silent, the address of a router on the way that rejects
+	// packets to this port and sends too few of its rejections: what is silent may
+	// be rejected by it.
+	Rationed netip.Addr `json:"rationed,omitzero"`
+
+	Err string `json:"err,omitempty"` // for LocalError, Unresolved, Cut, Garbled: the words of the system or the decoder
 
 	// Proof is how far the conversation got: AssuranceProtocol or AssuranceRole.
 	Proof Assurance `json:"proof,omitempty"`

@@ -101,6 +101,13 @@ func (e *engine) stalled(lost time.Duration) {
 func (e *engine) answered(sl *slot, r *Reply) {
 	t := sl.task
 	ago := before(e.now, sl.sent)
+	if t.asksRouter() {
+		e.heardRouter(t, r)
+		return
+	}
+	if sl.next == 0 && t.trace == nil && r.Outcome != LocalError {
+		e.moments.first(stepOf(e.now - ago))
+	}
 	if t.tries == 0 { // the answer to a try that was taken back
 		t.tries = 1
 	}
@@ -126,7 +133,7 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	}
 	switch {
 	case r.Outcome == Rejected:
-		e.rejected(t, r)
+		e.rejected(sl, r)
 	case t.trace == nil && !t.again && (r.Outcome == Answered || r.Outcome == Refused):
 		e.proved(sl, ago, s.took)
 	}
@@ -137,28 +144,19 @@ func (e *engine) answered(sl *slot, r *Reply) {
 }
 
 // rejected counts a packet that a filter on the way rejected, and says so.
-func (e *engine) rejected(t *task, r *Reply) {
-	n := t.host.net
-	if r.From == t.host.Addr || unreachable(r.ICMP, t.host.Addr.Is6()) {
+func (e *engine) rejected(sl *slot, r *Reply) {
+	t := sl.task
+	n, to := t.host.net, t.host.Addr
+	if r.From == to || r.ICMP.Unreachable(to.Is6()) {
 		return
 	}
 	if n.rejects == 0 {
 		n.since = e.now
 	}
 	n.rejects++
-}
-
-// unreachable reports whether an ICMP error speaks of routing or of the host,
-// not of a filter (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
-func unreachable(m ICMPError, v6 bool) bool {
-	if v6 {
-		return m.Code == 0 || m.Code == 3
+	if t.trace == nil && r.From.IsValid() {
+		e.rations.rejected(r.From, to, suspect{t.proto, t.port}, e.recovers(sl), e.now)
 	}
-	switch m.Code {
-	case 0, 1, 6, 7, 11, 12:
-		return true
-	}
-	return false
 }
 
 // proved counts an answer of the host itself, to a packet that was sent some

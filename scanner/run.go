@@ -70,6 +70,7 @@ type engine struct {
 	losses  int // tries that were lost, all of them
 	sight   sight
 	aviary  aviary
+	rations rations
 	trouble time.Duration // when this machine last failed to send or receive; negative: never
 	grace   time.Duration // before this nothing counts as silent: this machine was late itself
 

@@ -183,7 +183,10 @@ func (e *engine) flying(s *Shot) bool {
 	t := sl.task
 	if t.tries == 0 {
 		t.first = e.now
-	} else {
+		if t.trace == nil && t.canary == 0 && !t.asksRouter() {
+			e.moments.asked(stepOf(e.now))
+		}
+	} else if !t.asksRouter() {
 		e.control.retried(t.last)
 	}
 	t.tries++
@@ -191,7 +194,7 @@ func (e *engine) flying(s *Shot) bool {
 	due := e.now + e.deadline(t.host)
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
 	e.wheel.add(key, due)
-	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again
+	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again && !t.asksRouter()
 }
 
 // ask has a task asked once more, in a queue: at once or at a later time.

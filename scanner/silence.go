@@ -72,6 +72,10 @@ func (e *engine) weigh() {
 // silent decides what becomes of a task whose latest try got no answer within
 // its time.
 func (e *engine) silent(t *task, sl *slot, key uint32) {
+	if t.asksRouter() {
+		e.heardRouter(t, nil)
+		return
+	}
 	if t.canary != 0 {
 		e.canarySilent(t)
 		return
@@ -141,21 +145,23 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	most := min(e.cfg.Rounds+min(void, e.cfg.Rounds), manyTries)
 	tries := int(t.tries)
 	n := t.host.net
+	slow := (e.rationed(t) || n.thin(e.now)) && tries >= minTries
+	dull := e.losses == 0 && tries >= minTries && e.dull(t)
 	switch {
 	case tries >= most:
 		return 0, false
 	case tries < minTries:
 		return e.now, true
 	case again(e.stats, tries-void, most), n.again(e.stats, &e.moments, tries-void, most):
-	case e.losses > 0 && t.last-t.first < spread:
-	case n.thin(e.now):
+	case (e.losses > 0 || dull) && t.last-t.first < spread:
+	case slow:
 	default:
 		return 0, false
 	}
-	if n.thin(e.now) {
+	if slow {
 		return max(e.now, t.last+rejectGap), true
 	}
-	if e.losses == 0 && void == 0 {
+	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true
 	}
 	at = t.first + spread
@@ -163,6 +169,13 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		at = e.now + time.Duration(min(tries-minTries, minTries))*slower
 	}
 	return at, true
+}
+
+// dull reports whether about the first try of a task far fewer packets were
+// answered than before.
+func (e *engine) dull(t *task) bool {
+	from := stepOf(t.first) / momentSteps
+	return e.moments.dull(from, min(from+dullLong, stepOf(e.judged())/momentSteps))
 }
 
 // thin reports whether a router on the way rejects packets, but so few that it
@@ -180,15 +193,18 @@ func (e *engine) void(t *task) int {
 	n := 0
 	for at := t.slot; at != 0; {
 		sl := e.slots.at(at - 1)
-		if sl.state == slotSent {
-			sent := e.now - before(e.now, sl.sent)
-			if e.sight.inDark(sent, e.judged()) || e.moments.dead(stepOf(sent)/momentSteps) {
-				n++
-			}
+		if sl.state == slotSent && e.voids(sl) {
+			n++
 		}
 		at = sl.next
 	}
 	return n
+}
+
+// voids reports whether a try tells nothing, for that reason.
+func (e *engine) voids(sl *slot) bool {
+	sent := e.now - before(e.now, sl.sent)
+	return e.sight.inDark(sent, e.judged()) || e.moments.dead(stepOf(sent)/momentSteps)
 }
 
 // gaveUp ends a task that stayed silent: the one place where a negative is

@@ -41,7 +41,12 @@ type extra struct {
 	payload []byte     // UDP: the datagram, the same for every try
 	also    []byte     // UDP: the second datagram
 	udp     UDPSocket  // UDP: what the answer needs
+	router  *rationer  // that is tested by asking this path again
 }
+
+// asksRouter reports whether the task belongs to no host: a path is asked again
+// that a router rejected.
+func (t *task) asksRouter() bool { return t.more != nil && t.more.router != nil }
 
 // seen is the answer to a task, or its want.
 type seen struct {

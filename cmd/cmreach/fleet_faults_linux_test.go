@@ -32,8 +32,9 @@ func (f *fleet) lose(t testing.TB, percent int) {
 }`, scannerDevice, percent))
 }
 
-// burst swallows every packet for a time.
-func (f *fleet) burst(t testing.TB, j *job, long time.Duration) bool {
+// burst swallows packets for a time, in both directions: all but so many of a
+// thousand.
+func (f *fleet) burst(t testing.TB, j *job, long time.Duration, but int) bool {
 	load := func(rules string) bool {
 		cmd := exec.CommandContext(t.Context(), "nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(rules)
@@ -43,16 +44,16 @@ func (f *fleet) burst(t testing.TB, j *job, long time.Duration) bool {
 		}
 		return err == nil
 	}
-	ok := load(`table inet burst {
+	ok := load(fmt.Sprintf(`table inet burst {
 	chain to {
-		type filter hook prerouting priority -300; policy drop;
-		iifname lo accept
+		type filter hook prerouting priority -300;
+		iifname %[1]s numgen random mod 1000 >= %[2]d drop
 	}
 	chain from {
-		type filter hook output priority -300; policy drop;
-		oifname lo accept
+		type filter hook output priority -300;
+		oifname %[1]s numgen random mod 1000 >= %[2]d drop
 	}
-}`)
+}`, scannerDevice, but))
 	if !ok {
 		return false
 	}

@@ -18,6 +18,7 @@ import (
 type score struct {
 	paths, right int
 	named        int // of the right ones: blocked by the one who rejects
+	rationed     int // of the right ones: blocked, perhaps by one who rations its rejections
 	open         int // called open wrongly
 	blocked      int // called blocked wrongly, or by somebody who did not do it
 	unnamed      int // of blocked: paths that are, but the one who says so was not believed or not heard
@@ -119,6 +120,12 @@ func (p *fleetPlan) scoreFinding(s *score, seen []uint8, f *told) error {
 		s.right++
 		if w.by.IsValid() {
 			s.named++
+		}
+		return nil
+	case f.State == w.state && w.rationed && !f.By.IsValid():
+		s.right++
+		if f.Reason == "blocked.rationed" {
+			s.rationed++
 		}
 		return nil
 	case f.State == verdict.Inconclusive && w.doubt:

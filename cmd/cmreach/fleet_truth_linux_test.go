@@ -119,12 +119,16 @@ type wanted struct {
 	state verdict.State
 	by    netip.Addr // not valid: nobody is to be named
 	doubt bool       // the evidence that there is may as well leave it undecided
+	// rationed: what rejects it says so too seldom, so that the verdict need name
+	// nobody.
+	rationed bool
 }
 
 // want is the verdict that a path of the fleet must get when nothing was lost.
 // It is the only place where the truth becomes verdicts:
 //
-//   - what answers is open, and what is prohibited is blocked by the rejecter;
+//   - what answers is open, and what is prohibited is blocked by the rejecter, who
+//     need not be named when it rations its rejections;
 //   - what refuses is closed. Only another answer of the host shows that the
 //     host sent the RST itself: where no path of it is open, it may stay undecided;
 //   - what is swallowed is blocked when the host proves by another path that it
@@ -140,7 +144,7 @@ func (p *fleetPlan) want(host, check int) wanted {
 	case answersOpen:
 		return wanted{state: verdict.Open}
 	case answersProhibited:
-		return wanted{state: verdict.Blocked, by: p.rejecter(host)}
+		return wanted{state: verdict.Blocked, by: p.rejecter(host), rationed: p.rationed}
 	case answersReset:
 		return wanted{state: verdict.Closed, doubt: !has[answersOpen]}
 	default: // swallowed

@@ -110,7 +110,14 @@ func TestSweepLoss(t *testing.T) {
 }
 
 // TestSweepBursts: twice, all packets of a second are lost.
-func TestSweepBursts(t *testing.T) {
+func TestSweepBursts(t *testing.T) { sweepBursts(t, 0) }
+
+// TestSweepLeakyBursts: twice, all packets of a second are lost but a few, which
+// show that the network is there.
+func TestSweepLeakyBursts(t *testing.T) { sweepBursts(t, 1) }
+
+// sweepBursts loses all but so many of a thousand packets for a second, twice.
+func sweepBursts(t *testing.T, but int) {
 	eachEngine(t, func(t *testing.T, prog cmreach, p fleetPlan, s sweep) {
 		f := startFleet(t, p)
 		first := p.hosts * len(fleetChecks) // packets, at the least
@@ -122,7 +129,7 @@ func TestSweepBursts(t *testing.T) {
 		bursts := 0
 		s.during = func(j *job) {
 			for _, at := range []int{first / 5, first * 4 / 5} {
-				if f.sent(t, j, before, at) && f.burst(t, j, time.Second) {
+				if f.sent(t, j, before, at) && f.burst(t, j, time.Second, but) {
 					bursts++
 				}
 			}
@@ -132,6 +139,27 @@ func TestSweepBursts(t *testing.T) {
 		sc.decided(t, sc.paths/20)
 		if bursts != 2 {
 			t.Errorf("%d bursts fell into the run, not 2: nothing is shown", bursts)
+		}
+	})
+}
+
+// TestSweepRationed: a router limits its ICMP errors as the kernel's defaults
+// are, so that most of what it prohibits looks like silence. Of a host that is
+// alive such a path is blocked, and the verdict says that the router may be the
+// one; a host of which nothing answers is not called down.
+func TestSweepRationed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, prog cmreach, p fleetPlan, s sweep) {
+		p.rationed = true
+		f := startFleet(t, p)
+		sc, cost := f.check(t, prog, s)
+		sc.report(t, cost)
+		t.Logf("%d rejections were told, %d paths are perhaps rejected", sc.named, sc.rationed)
+		// Left open are a silent path of a host that only refuses others, and
+		// the silent paths of hosts of which nothing answers.
+		sc.decided(t, sc.paths/20)
+		all := p.hosts * len(fleetChecks) / 20
+		if sc.named == 0 || sc.named > all/2 || sc.rationed < all/4 {
+			t.Errorf("of about %d rejections %d were told, and %d paths are perhaps rejected: nothing is shown", all, sc.named, sc.rationed)
 		}
 	})
 }

@@ -102,6 +102,8 @@ func (w words) adviceUndecided() string {
 	case "inconclusive.dynamic-silent", "inconclusive.none-named":
 		return "Silence proves nothing here: Windows Firewall admits dynamic ports for each service, and WMI's own port is told to authenticated callers only. " +
 			"Try WMI itself from the site server against one of the hosts: wbemtest, or Get-CimInstance Win32_OperatingSystem with a DCOM session."
+	case "inconclusive.rationed":
+		return "A router on the way rejects and says so too seldom (the evidence names it). Let it send more ICMP errors for the time of the check, or run again slower (--rate)."
 	case "inconclusive.far-end-silent":
 		return "Run cmreach listen with the same key and these ports there, and check again."
 	default:

@@ -60,6 +60,8 @@ func (w words) blocked() string {
 		return fmt.Sprintf("%s rejects %s (administratively prohibited) to %s", who, what, where)
 	case "blocked.reset", "blocked.dynamic-reset":
 		return fmt.Sprintf("%s resets connections to %s of %s", who, what, where)
+	case "blocked.rationed":
+		return fmt.Sprintf("%s to %s is swallowed silently, or by a router that rations its rejections", what, where)
 	case "blocked.silent":
 		return fmt.Sprintf("%s to %s is swallowed silently%s", what, where, w.between())
 	default:
@@ -144,6 +146,7 @@ func (w words) undecided() string {
 		"stealth":           "silent, as every Windows computer without the client",
 		"filter-near":       "silent, and other traffic is filtered",
 		"refused-elsewhere": "silent, and other ports are refused",
+		"rationed":          "silent, and a router rations its rejections",
 		"far-end-silent":    "no service answers, nor does cmreach listen",
 		"udp-silent":        "UDP services need not answer",
 		"unsteady":          "answered once and then not again",

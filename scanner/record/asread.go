@@ -65,7 +65,7 @@ func readsTheSame(o *scanner.Observation) bool {
 		size += len(s) + 32 // names and commas
 		return utf8.ValidString(s)
 	}
-	same := o.FarEnd == nil && ok(o.Probe) && ok(o.Asked) && ok(o.Err)
+	same := o.FarEnd == nil && ok(o.Rationed.Zone()) && ok(o.Probe) && ok(o.Asked) && ok(o.Err)
 	if !o.Identity.IsZero() {
 		id := &o.Identity
 		same = same && ok(id.Computer) && ok(id.Domain) && ok(id.DNSName) && ok(id.DNSDomain) && ok(id.OS) && ok(id.ServerID)

@@ -68,6 +68,10 @@ func appendObservation(b, who []byte, o *scanner.Observation) (_ []byte, err err
 		b = jsontext.Int(b, int64(o.ICMP.Code))
 		b = append(b, '}')
 	}
+	if o.Rationed.IsValid() {
+		b = append(b, `,"rationed":`...)
+		b = jsontext.Addr(b, o.Rationed)
+	}
 	b = appendText(b, `,"err":`, o.Err)
 	if o.Proof != 0 {
 		b = append(b, `,"proof":`...)

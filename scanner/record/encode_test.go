@@ -62,6 +62,7 @@ func randomObservation() *rapid.Generator[scanner.Observation] {
 		}
 		if some("odd") {
 			o.Probe, o.Asked, o.Err = text("probe"), text("asked"), text("err")
+			o.Rationed = randomAddr().Draw(t, "rationed")
 			o.Via, o.HopLimit = rapid.Uint16().Draw(t, "via"), rapid.Uint8().Draw(t, "hops")
 			o.Proof, o.NeedsCredentials = scanner.Assurance(rapid.Uint8Range(0, 5).Draw(t, "proof")), some("credentials")
 		}

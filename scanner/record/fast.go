@@ -151,6 +151,9 @@ func (f *fast) observation(c *cursor) bool {
 		o.ICMP.Code = c.byte("")
 		c.must(`}`)
 	}
+	if c.skip(`,"rationed":`) {
+		c.value(o.Rationed.UnmarshalText)
+	}
 	c.string(`,"err":`, &o.Err)
 	if c.skip(`,"proof":`) {
 		c.value(o.Proof.UnmarshalText)

@@ -20,6 +20,7 @@ var usual = []string{
 	`{"path":{"host":"gone","addr":"","requirement":"push/smb"}}`,
 	`{"observation":{"host":"198.19.0.6","addr":"198.19.0.6","protocol":"tcp","port":445,"outcome":"refused","sent":"2026-11-21T06:21:55.447509131Z","took":85271,"tries":1,"by":"198.19.0.6","ttl":64}}`,
 	`{"observation":{"host":"198.19.0.6","addr":"198.19.0.6","protocol":"tcp","port":445,"outcome":"rejected","sent":"2026-11-21T06:21:55+01:00","took":85271,"tries":1,"by":"198.18.0.2","ttl":64,"icmp":{"type":3,"code":13}}}`,
+	`{"observation":{"host":"198.19.0.6","addr":"198.19.0.6","protocol":"icmp","outcome":"silent","sent":"2026-11-21T06:21:55Z","tries":6,"rationed":"198.18.0.2","err":"x"}}`,
 	`{"observation":{"host":"gone","addr":"","outcome":"unresolved","sent":"2026-11-21T06:21:55Z","err":"no such host"}}`,
 	`{"observation":{"host":"pc-1","addr":"198.19.0.6","protocol":"tcp","port":445,"probe":"smb","via":135,"hop_limit":3,"outcome":"spoke","sent":"2026-11-21T06:21:55Z","proof":"role","needs_credentials":true,"identity":{"computer":"PC-1","names":["a","b"],"addrs":["198.19.0.6"],"os":"10.0.26100","clock":"2026-11-21T06:21:55Z"},"details":[{"key":"dialect","value":"3.1.1"},{"key":"","value":""}]}}`,
 	`{"finding":{"profile":"sweep","addr":"198.19.0.6","port":0,"required":true,"evidence":["ICMP: echo reply after 76µs","x"],"between":[],"ports":[{"port":1}],"x":null,"y":false,"z":{}}}`,

@@ -117,6 +117,11 @@ func (v *view) appendSeen(b []byte, o *scanner.Observation) []byte {
 			return append(b, "an unknown sender"...)
 		}
 		return o.From.AppendTo(b)
+	case scanner.Silent:
+		if o.Rationed.IsValid() {
+			b = append(o.Rationed.AppendTo(append(append(b, seen(o)...), ", "...)), " rations its rejections"...)
+			return b
+		}
 	default:
 	}
 	return append(b, seen(o)...)

@@ -86,6 +86,9 @@ func frozenSeen(v *view, o *scanner.Observation) string {
 		}
 		return fmt.Sprintf("%s from %s", icmpText(v.host.Addr, o.ICMP), from)
 	case scanner.Silent:
+		if o.Rationed.IsValid() {
+			return "no answer, " + o.Rationed.String() + " rations its rejections"
+		}
 		return "no answer"
 	case scanner.Unresolved:
 		return "no address"
@@ -116,7 +119,7 @@ func frozenCompare(a, b scanner.Observation) int {
 		cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Probe, b.Probe), cmp.Compare(a.Asked, b.Asked),
 		cmp.Compare(a.HopLimit, b.HopLimit), cmp.Compare(a.Outcome, b.Outcome), a.From.Compare(b.From),
 		cmp.Compare(a.ICMP.Type, b.ICMP.Type), cmp.Compare(a.ICMP.Code, b.ICMP.Code), cmp.Compare(a.TTL, b.TTL),
-		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent),
+		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent), a.Rationed.Compare(b.Rationed),
 	)
 }
 
@@ -148,6 +151,7 @@ func randomObservation() *rapid.Generator[scanner.Observation] {
 			Identity: scanner.Identity{Computer: text.Draw(t, "computer"), Domain: text.Draw(t, "domain"), OS: text.Draw(t, "os")},
 		}
 		o.From, _ = netip.AddrFromSlice(rapid.SampledFrom([][]byte{nil, {198, 18, 1, 10}, {198, 18, 0, 1}}).Draw(t, "from"))
+		o.Rationed, _ = netip.AddrFromSlice(rapid.SampledFrom([][]byte{nil, nil, {198, 18, 0, 1}}).Draw(t, "rationed"))
 		for range rapid.IntRange(0, 2).Draw(t, "details") {
 			o.Details = append(o.Details, scanner.Detail{Key: text.Draw(t, "key"), Value: text.Draw(t, "value")})
 		}

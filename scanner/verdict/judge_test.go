@@ -126,6 +126,8 @@ func set(t *testing.T, o *scanner.Observation, key, value string) {
 		o.TTL = number[uint8](t, value)
 	case "asked":
 		o.Asked = value
+	case "rationed":
+		o.Rationed = netip.MustParseAddr(value)
 	case "hop":
 		o.HopLimit = number[uint8](t, value)
 	case "tries":

@@ -109,7 +109,7 @@ var rejectRules = []Rule{
 		Reason: "blocked.prohibited", State: Blocked,
 		Doc: "A device said by ICMP that it prohibits the traffic.",
 		when: func(p *path) bool {
-			return p.view.filtered(p.sweep) && kindOf(p.view.host.Addr, p.sweep.ICMP) == kindProhibited
+			return p.view.filtered(p.sweep) && kindOf(p.view.host.Addr, p.sweep.ICMP) == scanner.ICMPProhibited
 		},
 		say: func(p *path, b []byte) []byte {
 			b = append(p.appendDevice(b, p.sweep), " rejects "...)
@@ -192,7 +192,7 @@ var silenceRules = []Rule{
 		Reason: "down.no-route", State: Down,
 		Doc: "A router has no route to the address, and nothing there answers.",
 		when: dead(func(o *scanner.Observation, p *path) bool {
-			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == kindNet
+			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == scanner.ICMPNet
 		}),
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s has no route to %s", p.by(), p.view.host.Addr)
@@ -202,7 +202,7 @@ var silenceRules = []Rule{
 		Reason: "down.host-unreachable", State: Down,
 		Doc: "The last router reports that nobody at the address answers it.",
 		when: dead(func(o *scanner.Observation, p *path) bool {
-			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == kindHost
+			return unreachable(p.view.host.Addr, o) && kindOf(p.view.host.Addr, o.ICMP) == scanner.ICMPHost
 		}),
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s reports that nobody has the address %s: the computer is off, or the address is stale", p.by(), p.view.host.Addr)
@@ -248,6 +248,18 @@ var silenceRules = []Rule{
 		},
 	},
 	{
+		Reason: "blocked.rationed", State: Blocked,
+		Doc: "Nothing came back, however often it was asked, although the host is alive and must listen there; and a router on the way rejects packets to this port, but sends so few of its rejections that it may be the one. Allow it more of them (Linux: icmp_ratelimit), or ask slower (--rate), to see.",
+		when: func(p *path) bool {
+			return p.swept(scanner.Silent) && p.view.alive && p.row.Via == 0 && p.sweep.Rationed.IsValid()
+		},
+		say: func(p *path, b []byte) []byte {
+			b = append(p.appendWhat(b), " is swallowed, or rejected without a word: "...)
+			b = append(strconv.AppendInt(b, int64(p.sweep.Tries), 10), " tries without an answer, although the host is alive; "...)
+			return append(p.sweep.Rationed.AppendTo(b), " rejects such packets and rations what it says of it"...)
+		},
+	},
+	{
 		Reason: "blocked.silent", State: Blocked,
 		Doc:  "Nothing came back, however often it was asked, although the host is alive and must listen there: a firewall on the way or on the host swallows it.",
 		when: func(p *path) bool { return p.swept(scanner.Silent) && p.view.alive && p.row.Via == 0 },
@@ -272,6 +284,15 @@ var silenceRules = []Rule{
 		},
 		say: func(p *path, b []byte) []byte {
 			return fmt.Appendf(b, "%s gives no answer, and %s filters other traffic to the address: off, or filtered too", p.what(), p.view.filter.From)
+		},
+	},
+	{
+		Reason: "inconclusive.rationed", State: Inconclusive,
+		Doc:  "Nothing at this address answers anything; but a router on the way rejects packets to such ports and sends too few of its rejections (a limit of ICMP errors), so that the silence may be its. Allow it more of them (Linux: icmp_ratelimit), or ask slower (--rate), to see.",
+		when: func(p *path) bool { return p.swept(scanner.Silent) && p.view.rationed.IsValid() },
+		say: func(p *path, b []byte) []byte {
+			b = append(appendAddr(append(b, "nothing at "...), p.view.host.Addr), " answers anything, and "...)
+			return append(p.view.rationed.AppendTo(b), " rations its rejections: off, or rejected without a word"...)
 		},
 	},
 	{

@@ -177,6 +177,9 @@ func (p *path) between() []netip.Addr {
 	if p.sweep == nil || p.sweep.Outcome != scanner.Silent || p.row.Via != 0 || !p.view.alive {
 		return nil
 	}
+	if p.sweep.Rationed.IsValid() { // a router's limit holds for what expires there, too
+		return nil
+	}
 	d := p.view.distances(p.row.Protocol, p.row.Port)
 	ref, ok := p.view.reference()
 	if d.last == 0 || !ok || ref.answer == 0 || d.last >= ref.answer {

@@ -17,6 +17,7 @@ type view struct {
 	stranger string                   // the name of the other machine that answered; empty: none did
 	known    bool                     // the machine gave the name that was asked for
 	limited  bool                     // there are packets with a limited hop count
+	rationed netip.Addr               // a router that may have rejected what is silent, without a word
 	// The first ordinary observations, in the order of compare, of something
 	// that filters, of a name without an address, and of this machine's failure.
 	filter, unresolved, fault *scanner.Observation
@@ -37,6 +38,7 @@ func newView(h *scanner.Host) *view {
 func (v *view) read(h *scanner.Host) {
 	v.host, v.obs = h, v.obs[:0]
 	v.alive, v.answered, v.stranger, v.known, v.limited = false, false, "", false, false
+	v.rationed = netip.Addr{}
 	v.filter, v.unresolved, v.fault = nil, nil, nil
 	if v.obs == nil {
 		v.obs = v.few[:0]
@@ -59,6 +61,10 @@ func (v *view) note(o *scanner.Observation) {
 		return
 	}
 	switch o.Outcome {
+	case scanner.Silent:
+		if !v.rationed.IsValid() {
+			v.rationed = o.Rationed
+		}
 	case scanner.Answered:
 		v.alive = true
 	case scanner.Spoke:
@@ -93,7 +99,7 @@ func compare(a, b *scanner.Observation) int {
 		cmp.Compare(a.Probe, b.Probe), cmp.Compare(a.Asked, b.Asked),
 		cmp.Compare(a.HopLimit, b.HopLimit), cmp.Compare(a.Outcome, b.Outcome), a.From.Compare(b.From),
 		cmp.Compare(a.ICMP.Type, b.ICMP.Type), cmp.Compare(a.ICMP.Code, b.ICMP.Code), cmp.Compare(a.TTL, b.TTL),
-		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent),
+		cmp.Compare(a.Tries, b.Tries), cmp.Compare(a.Err, b.Err), a.Sent.Compare(b.Sent), a.Rationed.Compare(b.Rationed),
 	)
 }
 
