@@ -15,7 +15,8 @@ var arrows = map[string][]string{
 	"scanner/verdict":  {"scanner", "scanner/jsontext"},
 	"scanner/cause":    {"scanner", "scanner/verdict"},
 	"scanner/record":   {"scanner", "scanner/jsontext"},
-	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record"},
+	"scanner/history":  {"scanner", "scanner/verdict"},
+	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record", "scanner/history"},
 	"scanner/lab":      {"scanner", "probes/wire/*"},
 	"probes":           {"scanner", "probes/wire/*", "probes/socket"},
 	"probes/socket":    {"scanner", "probes/wire/*"},
@@ -25,7 +26,7 @@ var arrows = map[string][]string{
 }
 
 // pure are the packages that may know addresses but no sockets, no clock and no log.
-var pure = []string{"scanner/verdict", "scanner/cause", "scanner/report"}
+var pure = []string{"scanner/verdict", "scanner/cause", "scanner/history", "scanner/report"}
 
 // list runs "go list" with a template for every package of the module.
 func list(t *testing.T, template string) map[string][]string {
