@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // version is set by the linker for releases.
@@ -102,6 +104,11 @@ var errHelp = errors.New("help was given")
 
 // run finds the command, runs it and turns its error into an exit code.
 func (p *program) run() int {
+	if wantsJSON(p.args) {
+		lines := newLogLines(p.stderr)
+		defer lines.flush()
+		p.stderr = lines
+	}
 	code, err := p.dispatch()
 	var u usageError
 	switch {
@@ -125,9 +132,7 @@ func (p *program) run() int {
 
 // complain prints an error, each of a joined one on a line of its own.
 func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.stderr, "cmreach: %s\n", strings.TrimRight(line, "\n"))
-	}
+	p.tell(zapcore.ErrorLevel, err)
 }
 
 func (p *program) dispatch() (int, error) {

@@ -16,6 +16,7 @@ func (p *program) report(args []string) (int, error) {
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
