@@ -77,6 +77,7 @@ func commands() []command {
 		{"report", "render a recorded run", (*program).report},
 		{"merge", "join the records of several vantages into one verdict", (*program).merge},
 		{"listen", "answer a check from elsewhere, where no service does", (*program).listen},
+		{"schedule", "print a job for cron, systemd or Windows", (*program).schedule},
 		{"site", "check a site file, or begin one", (*program).site},
 		{"profiles", "list the profiles, or show one", (*program).profiles},
 		{"demo", "check an embedded lab network; needs no set-up", (*program).demo},
