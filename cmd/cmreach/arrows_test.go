@@ -23,6 +23,8 @@ var arrows = map[string][]string{
 	"probes/probetest": {"scanner"},
 	"probes/listener":  {"probes/wire/*"},
 	"profiles":         {"scanner"},
+
+	"cmd/cmreach/schedule": {},
 }
 
 // pure are the packages that may know addresses but no sockets, no clock and no log.

@@ -69,7 +69,7 @@ func (p *program) check(args []string) (int, error) {
 	}
 	run, err := c.do()
 	if err := c.capture.close(); err != nil {
-		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
+		p.warn(err) // the findings stand without it
 	}
 	if errors.Is(err, errStopped) {
 		return exitInterrupted, err

@@ -38,6 +38,7 @@ func (p *program) checkFlagSet() *checkFlags {
 	f.set.BoolVarP(&f.verbose, "verbose", "v", false, "all hosts and all evidence, and a log")
 	f.set.StringVar(&f.pcap, "pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
 	f.set.BoolVar(&f.pcapAll, "pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
+	logFlag(f.set)
 	return f
 }
 
@@ -72,11 +73,11 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // what it is: these may be others when a run is gone on with.
 var how = []string{
 	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
-	"state", "confirm", "only-changes", "wait",
+	"state", "confirm", "only-changes", "wait", "log-format",
 }
 
 // once are those of them that a record does not keep.
-var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume"}
+var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume", "log-format"}
 
 // describes reports whether the arguments say what the plan is.
 func (f *checkFlags) describes() bool {

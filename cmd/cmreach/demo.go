@@ -22,6 +22,7 @@ func (p *program) demo(args []string) (int, error) {
 	quiet := fs.BoolP("quiet", "q", false, "no progress")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	loopback := fs.Bool("loopback", false, "use loopback addresses even where network namespaces are to be had")
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}

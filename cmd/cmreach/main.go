@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // version is set by the linker for releases.
@@ -75,6 +77,7 @@ func commands() []command {
 		{"report", "render a recorded run", (*program).report},
 		{"merge", "join the records of several vantages into one verdict", (*program).merge},
 		{"listen", "answer a check from elsewhere, where no service does", (*program).listen},
+		{"schedule", "print a job for cron, systemd or Windows", (*program).schedule},
 		{"site", "check a site file, or begin one", (*program).site},
 		{"profiles", "list the profiles, or show one", (*program).profiles},
 		{"demo", "check an embedded lab network; needs no set-up", (*program).demo},
@@ -102,6 +105,11 @@ var errHelp = errors.New("help was given")
 
 // run finds the command, runs it and turns its error into an exit code.
 func (p *program) run() int {
+	if wantsJSON(p.args) {
+		lines := newLogLines(p.stderr)
+		defer lines.flush()
+		p.stderr = lines
+	}
 	code, err := p.dispatch()
 	var u usageError
 	switch {
@@ -125,9 +133,7 @@ func (p *program) run() int {
 
 // complain prints an error, each of a joined one on a line of its own.
 func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.stderr, "cmreach: %s\n", strings.TrimRight(line, "\n"))
-	}
+	p.tell(zapcore.ErrorLevel, err)
 }
 
 func (p *program) dispatch() (int, error) {

@@ -18,6 +18,7 @@ func (p *program) report(args []string) (int, error) {
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	var flags stateFlags
 	flags.register(fs)
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"finding": finding,
 			"valid":   valid,
 			"subst":   subst,
+			"logged":  logged,
 		},
 	})
 }
