@@ -49,7 +49,7 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, series: f.promHosts, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
 		prior: f.continues, args: f.kept(),
 	}
@@ -85,11 +85,18 @@ func (c *checkRun) renderAll(run *report.Run) error {
 		if c.streamed(o) {
 			continue
 		}
-		if err := c.render(o, run, c.look(c.verbose)); err != nil {
+		if err := c.render(o, run, c.rendering()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rendering is how the reports of this run look.
+func (c *checkRun) rendering() rendering {
+	look := c.look(c.verbose)
+	look.promHosts = c.series
+	return look
 }
 
 // settings are the flags of a run and what was read out of them.
@@ -108,6 +115,7 @@ type checkRun struct {
 	set      verdict.StateSet
 	outs     []output
 	verbose  bool // the text lists every host
+	series   bool // and the metrics do
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for

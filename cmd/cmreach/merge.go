@@ -17,9 +17,10 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, prom; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	promHosts := fs.Bool("prom-hosts", false, promHostsHelp)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -36,8 +37,10 @@ func (p *program) merge(args []string) (int, error) {
 		return 0, err
 	}
 	defer done()
+	look := p.look(*verbose)
+	look.promHosts = *promHosts
 	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, look); err != nil {
 			return 0, err
 		}
 	}

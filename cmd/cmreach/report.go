@@ -13,9 +13,10 @@ import (
 // report renders a recorded run, judged anew by this version's rules.
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, prom; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	promHosts := fs.Bool("prom-hosts", false, promHostsHelp)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -48,8 +49,10 @@ func (p *program) report(args []string) (int, error) {
 	if err != nil {
 		return 0, usage(badRecord(name, err))
 	}
+	look := p.look(*verbose)
+	look.promHosts = *promHosts
 	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, look); err != nil {
 			return 0, err
 		}
 	}
