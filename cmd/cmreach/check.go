@@ -54,7 +54,7 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, series: f.promHosts, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
 		prior: f.continues, args: f.kept(), job: job,
 	}
@@ -90,11 +90,18 @@ func (c *checkRun) renderAll(run *report.Run) error {
 		if c.streamed(o) {
 			continue
 		}
-		if err := c.render(o, run, c.job.look(c.look(c.verbose))); err != nil {
+		if err := c.render(o, run, c.rendering()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rendering is how the reports of this run look.
+func (c *checkRun) rendering() rendering {
+	look := c.job.look(c.look(c.verbose))
+	look.promHosts = c.series
+	return look
 }
 
 // settings are the flags of a run and what was read out of them.
@@ -113,6 +120,7 @@ type checkRun struct {
 	set      verdict.StateSet
 	outs     []output
 	verbose  bool // the text lists every host
+	series   bool // and the metrics do
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for

@@ -116,12 +116,16 @@ func reason(err error) error {
 
 // rendering is how reports are to look.
 type rendering struct {
-	verbose bool
-	color   bool
-	width   int
+	verbose   bool
+	color     bool
+	width     int
+	promHosts bool // a series for each host in the metrics
 
 	onlyChanges bool // on standard output: what changed, and not the run
 }
+
+// promHostsHelp is the help of --prom-hosts.
+const promHostsHelp = "with -o prom: a series for each host too; without it their number does not grow with the hosts"
 
 // print writes data to standard output.
 func (p *program) print(s string) error {
@@ -146,7 +150,7 @@ func (p *program) printJSON(v any) error {
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
 	write := func(w io.Writer) error {
-		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts}
 		opts.Color = r.color && o.file == ""
 		if r.onlyChanges && o.file == "" {
 			return report.WriteChanges(w, o.format, run, opts)

@@ -13,12 +13,13 @@ import (
 // report renders a recorded run, judged anew by this version's rules.
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, prom; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	var flags stateFlags
 	flags.register(fs)
 	logFlag(fs)
+	promHosts := fs.Bool("prom-hosts", false, promHostsHelp)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -59,8 +60,10 @@ func (p *program) report(args []string) (int, error) {
 	if err := job.refused(); err != nil {
 		return 0, err
 	}
+	look := job.look(p.look(*verbose))
+	look.promHosts = *promHosts
 	for _, o := range job.outputs(outs, run) {
-		if err := p.render(o, run, job.look(p.look(*verbose))); err != nil {
+		if err := p.render(o, run, look); err != nil {
 			return 0, err
 		}
 	}

@@ -123,6 +123,19 @@ func TestCountsAgree(t *testing.T) {
 	})
 }
 
+// agreeProm reads the metrics of a run.
+func agreeProm(t fataler, run *report.Run) map[string]float64 {
+	var b strings.Builder
+	if err := report.Prom(&b, run, false); err != nil {
+		t.Fatalf("%v", err)
+	}
+	series := promSeries(t, b.String())
+	if int(series["cmreach_exit_code"]) != run.Exit() {
+		t.Errorf("the metrics have exit code %v, want %d", series["cmreach_exit_code"], run.Exit())
+	}
+	return series
+}
+
 // agree compares the JUnit counts with the tally, the JSON report and the causes.
 func agree(t fataler, run *report.Run, junit [4]int) {
 	var b strings.Builder
@@ -165,6 +178,17 @@ func agree(t fataler, run *report.Run, junit [4]int) {
 	}
 	if doc.Schema != "cmreach/1" || doc.Summary.Paths != len(doc.Findings) || doc.Summary.States["open"] != states[verdict.Open] {
 		t.Errorf("summary %+v for %d findings", doc.Summary, len(doc.Findings))
+	}
+	prom := agreeProm(t, run)
+	for _, s := range verdict.States {
+		if got := sumOf(prom, "cmreach_paths", `state="`+s.String()+`"`); got != states[s] {
+			t.Errorf("the metrics have %d paths that are %s, want %d", got, s, states[s])
+		}
+	}
+	for class, n := range doc.Summary.Hosts {
+		if got := sumOf(prom, "cmreach_hosts", `class="`+class+`"`); class != "total" && got != n {
+			t.Errorf("the metrics have %d hosts that are %s, want %d", got, class, n)
+		}
 	}
 	explained := 0
 	for _, c := range doc.Causes {

@@ -25,6 +25,8 @@ type TextOptions struct {
 	Color   bool // ANSI colours, for a terminal
 	Verbose bool // all hosts, all causes, with the evidence
 	Width   int  // columns; 0 means 80
+
+	PromHosts bool // for the format prom: a series for each host too
 }
 
 // Text writes the run for people: first the answer and what to do, then the
