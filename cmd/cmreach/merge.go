@@ -45,7 +45,7 @@ func (p *program) merge(args []string) (int, error) {
 }
 
 // mergeRecords joins records into a run, which is there until done is called.
-func (p *program) mergeRecords(names []string, set verdict.StateSet) (run *report.Run, done func(), err error) {
+func (p *program) mergeRecords(names []string, set verdict.FailOn) (run *report.Run, done func(), err error) {
 	var m merger
 	defer m.close()
 	for _, name := range names {
