@@ -117,7 +117,7 @@ type checkRun struct {
 	*program
 	settings
 	plan     *profiles.Plan
-	set      verdict.StateSet
+	set      verdict.FailOn
 	outs     []output
 	verbose  bool // the text lists every host
 	series   bool // and the metrics do

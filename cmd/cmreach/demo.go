@@ -145,7 +145,7 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 		return nil, err
 	}
 	run := &checkRun{
-		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
+		program: d.program, plan: plan, set: verdict.FailOn{States: verdict.DefaultFail}, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
 		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
 		progress: d.newProgress(plan.Hosts(), d.quiet),
 	}
@@ -172,7 +172,7 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 // mergeRuns joins the records into one verdict per profile, as "cmreach merge"
 // would, and returns the number of differences from what was planted.
 func (d *demonstration) mergeRuns(records []string) (int, error) {
-	run, done, err := d.mergeRecords(records, report.Options{Fail: verdict.DefaultFail})
+	run, done, err := d.mergeRecords(records, report.Options{Fail: verdict.FailOn{States: verdict.DefaultFail}})
 	if err != nil {
 		return 0, err
 	}

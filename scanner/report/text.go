@@ -59,7 +59,7 @@ type text struct {
 	o   TextOptions
 	out page
 
-	failing, errors, undecided, untested, byHand []cause.Cause
+	failing, errors, undecided, tolerated, untested, byHand []cause.Cause
 
 	said  map[string]int // the cause that gave an advice first
 	brief bool           // only what matters first
@@ -82,6 +82,8 @@ func (t *text) answer() {
 		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total)))
 	case !r.Complete():
 		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total)))
+	case by[verdict.ClassTolerated] > 0:
+		t.out.banner(green, "READY", fmt.Sprintf("what is not open at %s is within the limits of --fail-on.", hosts(by[verdict.ClassTolerated])))
 	case ready == 0:
 		t.out.banner(yellow, "NOT TESTED", "no required path starts here; see below from where to test.")
 	case r.merged():
@@ -90,9 +92,14 @@ func (t *text) answer() {
 		t.out.banner(green, "READY", "every required path that can be tested from here is open.")
 	}
 	if total > 0 && !t.brief {
-		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
-			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
+		s := fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d",
+			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested])
+		if n := by[verdict.ClassTolerated]; n > 0 {
+			s += fmt.Sprintf(", tolerated %d", n)
+		}
+		t.out.para(0, 0, s+".")
 	}
+	t.limits()
 	t.ending()
 	if !t.brief {
 		t.out.line("")
@@ -111,6 +118,19 @@ func (t *text) ending() {
 	}
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
+	}
+}
+
+// limits says what became of the limits of --fail-on.
+func (t *text) limits() {
+	for _, m := range t.r.Tally.Measures() {
+		c := plain
+		if m.Exceeded() {
+			c = red
+		}
+		if s := m.String(); m.Paths > 0 {
+			t.out.colored(c, 0, 2, strings.ToUpper(s[:1])+s[1:]+".")
+		}
 	}
 }
 
@@ -189,6 +209,8 @@ func (t *text) causes() {
 		switch {
 		case t.r.Tally.Fail.Has(c.State):
 			t.failing = append(t.failing, c)
+		case t.r.Tally.Tolerated.Has(c.State) && !c.ByHand():
+			t.tolerated = append(t.tolerated, c)
 		case c.State == verdict.Error:
 			t.errors = append(t.errors, c)
 		case c.ByHand():
@@ -202,6 +224,7 @@ func (t *text) causes() {
 	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
 	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
 	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
+	n = t.section(plain, "WHAT --fail-on TOLERATES", t.tolerated, n)
 	n = t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
 	t.section(plain, "WHAT MUST BE CHECKED BY HAND", t.byHand, n)
 }
@@ -274,6 +297,8 @@ func (t *text) nextStep() {
 		s = "Mend this machine (cause 1), then run the same check again: nothing was learned about these paths."
 	case len(t.undecided) > 0:
 		s = "See to cause 1, then run the same check again for these hosts."
+	case len(t.tolerated) > 0:
+		s = "Nothing has to be done: what is left is tolerated by --fail-on. Cause 1 is what there is most of it."
 	case len(t.untested) > 0:
 		s = "Run the command under cause 1 where these paths start."
 	case len(t.byHand) > 0:
