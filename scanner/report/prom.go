@@ -154,6 +154,7 @@ var promClasses = []struct {
 	{"undecided", func(h hostsJSON) int { return h.Undecided }},
 	{"untested", func(h hostsJSON) int { return h.Untested }},
 	{"optional", func(h hostsJSON) int { return h.Optional }},
+	{"tolerated", func(h hostsJSON) int { return h.Tolerated }},
 }
 
 // hostsByClass counts the hosts, all classes for each boundary.
@@ -189,6 +190,7 @@ func (p *promText) hostsByClass(r *Run) {
 var hostClassWords = map[verdict.Class]string{
 	verdict.ClassPassed: "ready", verdict.ClassSatisfied: "ready", verdict.ClassFailed: "failed", verdict.ClassError: "error",
 	verdict.ClassUndecided: "undecided", verdict.ClassUntested: "untested", verdict.ClassOptional: "optional",
+	verdict.ClassTolerated: "tolerated",
 }
 
 // everyHost writes a series for each host. A host that the record has twice
@@ -201,7 +203,7 @@ func (p *promText) everyHost(r *Run) error {
 		if err != nil {
 			return err
 		}
-		s := series{clean(h.Name), addrText(h.Host), p.boundary(h.Boundary), hostClassWords[verdict.HostClass(h.Findings, r.Tally.Fail)]}
+		s := series{clean(h.Name), addrText(h.Host), p.boundary(h.Boundary), hostClassWords[r.Tally.HostClass(h.Findings)]}
 		if have[s] {
 			continue
 		}
