@@ -128,11 +128,20 @@ func (c *Connect) shutDown() {
 	c.closed = true
 	c.replies.close()
 	for _, f := range c.flights {
+		if f.opening { // whoever begins it will close it
+			continue
+		}
 		if f.dialed != nil {
 			c.land(f, localError(0, f.shot.Addr, f.sent, net.ErrClosed))
 			continue
 		}
-		c.discard(f, scanner.Silent)
+		c.dead = append(c.dead, grave{fd: f.fd})
+	}
+	for i := range c.idle {
+		for _, f := range c.idle[i] {
+			c.dead = append(c.dead, grave{fd: f.fd})
+		}
+		c.idle[i] = nil
 	}
 	clear(c.flights)
 	clear(c.byPorts)
