@@ -21,12 +21,13 @@ type flight struct {
 	over  bool      // that time has passed: it stays while there is room
 	place int       // in its heap of deadlines
 	hops  uint8     // of its socket
-	// pooled: its socket is used again. opening: its connect() is under way,
-	// elsewhere; stirred: its socket had an event in that time.
-	pooled, opening, stirred bool
-	local                    netip.AddrPort
-	to                       unix.Sockaddr // of the shot's own socket
-	echo                     *pendingEcho
+	// pooled: its socket is used again; worn: it must be dissolved before that.
+	// opening: its connect() is under way, elsewhere; stirred: its socket may have
+	// had an event in that time.
+	pooled, worn, opening, stirred bool
+	local                          netip.AddrPort
+	to                             unix.Sockaddr // of the shot's own socket
+	echo                           *pendingEcho
 
 	ttlAccept, ttlReset uint8 // of the latest SYN-ACK and RST, from the tap
 

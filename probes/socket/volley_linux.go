@@ -80,7 +80,7 @@ func (c *Connect) reserve(shots []scanner.Shot) ([]*flight, error) {
 		f.shot = *s
 		f.shot.Addr = s.Addr.Unmap()
 		f.opening = true
-		if f.fd >= 0 {
+		if f.stirred = f.worn; f.fd >= 0 && !f.worn {
 			c.flights[f.fd] = f
 		}
 		c.flying++
@@ -90,18 +90,20 @@ func (c *Connect) reserve(shots []scanner.Shot) ([]*flight, error) {
 	return list, nil
 }
 
-// rested returns a flight with a socket that has been used and dissolved, or a
-// new one without.
+// rested returns a flight with a socket that has been used, or a new one without.
 func (c *Connect) rested(to netip.Addr) *flight {
-	rest := &c.idle[family(to)]
-	n := len(*rest)
-	if n == 0 {
+	from, n := &c.idle[family(to)], len(c.idle[family(to)])
+	worn := false
+	if n == 0 { // that of a flight that was given up for this one
+		from, n, worn = &c.resting, len(c.resting), true
+	}
+	if n == 0 || family((*from)[n-1].shot.Addr) != family(to) {
 		c.makeSpare()
 		return &flight{fd: -1, pooled: true}
 	}
-	f := (*rest)[n-1]
-	(*rest)[n-1], *rest = nil, (*rest)[:n-1]
-	*f = flight{fd: f.fd, age: f.age, hops: f.hops, pooled: true}
+	f := (*from)[n-1]
+	(*from)[n-1], *from = nil, (*from)[:n-1]
+	*f = flight{fd: f.fd, age: f.age, hops: f.hops, pooled: true, worn: worn}
 	return f
 }
 
@@ -136,6 +138,10 @@ func (c *Connect) fire(list []*flight) {
 // attempt begins one.
 func (c *Connect) attempt(f *flight) error {
 	f.sent = time.Now()
+	if f.worn && !f.dissolve() {
+		closeFD(f.fd)
+		f.fd = -1
+	}
 	if f.fd < 0 {
 		fd, err := c.openTCP(f)
 		if err != nil {
@@ -191,12 +197,14 @@ func (f *flight) setHops() error {
 // fired notes how an attempt began. What the loop saw of it in the meantime is
 // looked at now. The lock is held.
 func (c *Connect) fired(f *flight, err error) {
-	f.opening = false
-	if err == nil && !c.closed && f.age == 0 {
-		c.age++
-		f.age = c.age
+	f.opening, f.worn = false, false
+	if err == nil && !c.closed {
 		c.flights[f.fd] = f
-		err = c.watch(f.fd, unix.EPOLLOUT|unix.EPOLLET, f.age)
+		if f.age == 0 {
+			c.age++
+			f.age = c.age
+			err = c.watch(f.fd, unix.EPOLLOUT|unix.EPOLLET, f.age)
+		}
 	}
 	if err != nil || c.closed {
 		c.flying--

@@ -4,6 +4,7 @@ import (
 	"cmreach/scanner"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func TestSocketUsedAgain(t *testing.T) {
 	t.Run("outcomes", everyOutcomeAfterEvery)
 	t.Run("late error", lateError)
 	t.Run("late look", lateLook)
+	t.Run("given up", givenUp)
 }
 
 // to makes a shot to a port of a machine of the namespace that is not the sender itself.
@@ -155,5 +157,37 @@ func lateLook(t *testing.T) {
 	r := receive(t, c, 1)[1]
 	if took := r.At.Sub(r.Sent); r.Outcome != scanner.Answered || took <= 0 || took >= late {
 		t.Errorf("took %s: %+v", took, r)
+	}
+}
+
+// givenUp: the sockets of shots that are given up serve those that need the room.
+func givenUp(t *testing.T) {
+	const most = 3
+	c := open(t, Options{InFlight: most})
+	untap(c)
+	var silent, answered []scanner.Shot
+	for key := range uint64(most) {
+		one := to(7777)
+		one.Key, one.Hold, one.Wait = key, 1, time.Hour
+		silent = append(silent, one)
+		one = to(7778)
+		one.Key = most + key
+		answered = append(answered, one)
+	}
+	sendAll(t, c, silent)
+	for over := 0; over < most; runtime.Gosched() {
+		c.mu.Lock()
+		over = len(c.over)
+		c.mu.Unlock()
+	}
+	sendAll(t, c, answered)
+	for key, r := range receive(t, c, most) {
+		if key < most || r.Outcome != scanner.Answered {
+			t.Errorf("got %+v", r)
+		}
+	}
+	rested(t, c)
+	if n := len(c.idle[0]); c.age != most || n != most { // nobody else is at work
+		t.Errorf("%d sockets were made, and %d rest", c.age, n)
 	}
 }
