@@ -223,7 +223,7 @@ func (j *stateJob) refused() error {
 	if j == nil || j.refuse == nil {
 		return nil
 	}
-	return usage(fmt.Errorf("--state: %s: %w: give each its own file", j.name, j.refuse))
+	return usage(fmt.Errorf("--state: %s: %w", j.name, j.refuse))
 }
 
 // silent reports whether the run has nothing to say.
