@@ -140,6 +140,7 @@ type checkRun struct {
 	seen   places     // targets of which an address is recorded
 	done   int        // how many that are
 	names  *addresses // the resolver
+	from   sources
 	broken error
 	run    *report.Run // the account
 	judger verdict.Judger
@@ -263,6 +264,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	h.Findings = c.judger.Judge(ev.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
 	c.run.Add(&h)
 	c.capture.judged(h.Addr, h.Findings)
+	c.from.note(h.Addr, h.Findings)
 	c.count(ev.Host)
 	if c.spool == nil {
 		return nil
@@ -290,6 +292,7 @@ func (c *checkRun) end() record.End {
 		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: c.run.Tally.Exit(),
 	}
 	end.Packets, end.Loss, end.Doubt = c.totals()
+	end.Sources = c.from.list
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -329,6 +332,7 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 }
 
 func (c *checkRun) config(engine *engine) scanner.Config {
+	c.from.of = engine.source
 	c.names = &addresses{Resolver: spared{c.resolver, c.plan.Excluded}, recorded: c.prior.names(), many: map[string]*several{}}
 	return scanner.Config{
 		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),

@@ -75,6 +75,7 @@ func commands() []command {
 		{"check", "run the check", (*program).check},
 		{"plan", "say what a check would send; sends nothing", (*program).plan},
 		{"report", "render a recorded run", (*program).report},
+		{"rules", "write the firewall changes to ask for", (*program).rules},
 		{"merge", "join the records of several vantages into one verdict", (*program).merge},
 		{"diff", "say how a recorded run differs from an earlier one", (*program).diff},
 		{"listen", "answer a check from elsewhere, where no service does", (*program).listen},

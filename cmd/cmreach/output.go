@@ -24,7 +24,10 @@ type output struct {
 
 // readOutputs reads the -o flags. A format without a file goes to standard
 // output, of which there is one.
-func readOutputs(flags []string) ([]output, error) {
+func readOutputs(flags []string) ([]output, error) { return readFormats(flags, report.Formats) }
+
+// readFormats is readOutputs for other formats.
+func readFormats(flags, known []string) ([]output, error) {
 	if len(flags) == 0 {
 		flags = []string{"text"}
 	}
@@ -41,8 +44,8 @@ func readOutputs(flags []string) ([]output, error) {
 		}
 		key := samePlace(file)
 		switch {
-		case !slices.Contains(report.Formats, format):
-			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, report.Formats)))
+		case !slices.Contains(known, format):
+			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, known)))
 		case seen[key] && file == "":
 			errs = append(errs, fmt.Errorf("-o: %q: another output goes to standard output already: write %s=FILE", f, format))
 		case seen[key]:
