@@ -200,10 +200,7 @@ func (j *stateJob) options(o report.Options, recorded bool) report.Options {
 	if j == nil {
 		return o
 	}
-	broken := o.Fail.States
-	for _, l := range o.Fail.Limits { // tolerated, but broken all the same
-		broken = broken.With(l.State)
-	}
+	broken := o.Fail.All() // what is tolerated is broken all the same
 	o.Compare = func(h record.Header) *history.Comparison {
 		in := history.Info{Version: version, Started: h.Started, Vantage: h.Vantage, Site: h.Site, Confirm: j.confirm}
 		j.refuse = j.memory.Fits(in)
