@@ -245,6 +245,9 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 		c.broken = ev.Err
 		return nil
 	case ev.Progress != nil:
+		if c.pace.depth > scanner.AssurancePortOpen {
+			c.garbage.makeRoom()
+		}
 		c.last = *ev.Progress
 		c.progress.show(c.last, c.targets())
 		if now := time.Now(); now.Sub(c.noted) >= notice {

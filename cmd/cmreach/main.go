@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -32,6 +31,8 @@ type program struct {
 	stdout io.Writer
 	stderr io.Writer
 	ctx    context.Context
+
+	garbage *garbage // nil: the runtime's own way
 }
 
 func main() {
@@ -41,17 +42,12 @@ func main() {
 	// no end of the process: the temporary record is removed, and other outputs
 	// are written.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	p := &program{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, ctx: ctx}
+	if os.Getenv("GOGC") == "" {
+		p.garbage = collectGarbage()
+	}
 	os.Exit(p.run())
 }
-
-// gcPercent makes the garbage collector work more often than it does by itself:
-// a sweep makes little garbage, and memory is what a site server has less of
-// than time.
-const gcPercent = 20
 
 // interrupts ends the run in order at the first signal and at once at the second.
 func interrupts(cancel context.CancelFunc) {

@@ -88,6 +88,9 @@ func (c *Connect) setUpFlow(fd int, f *flight) error {
 		// and the peer's service is not troubled with a connection.
 		set = append(set, sockopt{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1})
 	}
+	if f.dialed != nil {
+		holdACK(fd)
+	}
 	bind, more := c.bindTo(f)
 	for _, o := range append(set, more...) {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
