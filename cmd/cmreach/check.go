@@ -29,6 +29,8 @@ func (p *program) check(args []string) (int, error) {
 	s := &f.selection
 	outs, outErr := readOutputs(f.outputs)
 	set, failErr := failOn(f.fail)
+	job, jobErr := f.job.read(outs)
+	news, newsErr := f.notify.read(p, os.LookupEnv)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
 		if err = writable(outs); err == nil { // else nothing is to be sent
@@ -36,22 +38,26 @@ func (p *program) check(args []string) (int, error) {
 		}
 		return err
 	}
-	if outErr != nil || failErr != nil {
+	if outErr != nil || failErr != nil || jobErr != nil || newsErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(outErr, failErr, err); err != nil {
+	if err := errors.Join(outErr, failErr, jobErr, newsErr, err); err != nil {
 		return 0, usage(err)
 	}
+	if err := job.open(p, plan.Vantage, plan.Site); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
 		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
-		prior: f.continues, args: f.kept(),
+		prior: f.continues, args: f.kept(), job: job,
 	}
 	if f.audit {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
@@ -76,16 +82,18 @@ func (p *program) check(args []string) (int, error) {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	return run.Exit(), nil
+	told := news.tell(p, run, run.Exit(), c.more())
+	code, err := job.finish(run) // after the news: a run that is killed in between tells them again
+	return worse(code, told), err
 }
 
 // renderAll writes the outputs that were not written as the run went on.
 func (c *checkRun) renderAll(run *report.Run) error {
-	for _, o := range c.outs {
+	for _, o := range c.job.outputs(c.outs, run) {
 		if c.streamed(o) {
 			continue
 		}
-		if err := c.render(o, run, c.look(c.verbose)); err != nil {
+		if err := c.render(o, run, c.job.look(c.look(c.verbose))); err != nil {
 			return err
 		}
 	}
@@ -114,6 +122,7 @@ type checkRun struct {
 	progress *progress
 	capture  *capture // nil: not asked for
 	prior    *prior   // the record that is gone on with; nil: a new run
+	job      *stateJob
 	args     []string // for the header
 	log      *zap.Logger
 
@@ -137,7 +146,8 @@ func (c *checkRun) do() (*report.Run, error) {
 		return nil, usage(err)
 	}
 	if c.prior != nil && c.prior.complete() {
-		return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
+		run, err := report.Load(c.source, c.job.options(report.Options{Judge: judge, Fail: c.set}, true))
+		return run, errors.Join(err, c.job.refused())
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
@@ -169,7 +179,10 @@ func (c *checkRun) account(engine *engine) error {
 	if c.prior != nil {
 		header = c.prior.header
 	}
-	c.run = report.New(header, source, report.Options{Judge: judge, Fail: c.set})
+	c.run = report.New(header, source, c.job.options(report.Options{Judge: judge, Fail: c.set}, c.prior != nil))
+	if err := c.job.refused(); err != nil {
+		return err
+	}
 	if c.prior != nil {
 		err = c.replay()
 	} else if err = w.WriteHeader(header); err != nil {

@@ -172,7 +172,7 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 // mergeRuns joins the records into one verdict per profile, as "cmreach merge"
 // would, and returns the number of differences from what was planted.
 func (d *demonstration) mergeRuns(records []string) (int, error) {
-	run, done, err := d.mergeRecords(records, verdict.DefaultFail)
+	run, done, err := d.mergeRecords(records, report.Options{Fail: verdict.DefaultFail})
 	if err != nil {
 		return 0, err
 	}

@@ -119,6 +119,8 @@ type rendering struct {
 	verbose bool
 	color   bool
 	width   int
+
+	onlyChanges bool // on standard output: what changed, and not the run
 }
 
 // print writes data to standard output.
@@ -146,6 +148,9 @@ func (p *program) render(o output, run *report.Run, r rendering) error {
 	write := func(w io.Writer) error {
 		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
 		opts.Color = r.color && o.file == ""
+		if r.onlyChanges && o.file == "" {
+			return report.WriteChanges(w, o.format, run, opts)
+		}
 		return report.Write(w, o.format, run, opts)
 	}
 	if o.file != "" {

@@ -16,17 +16,20 @@ func (p *program) report(args []string) (int, error) {
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	var flags stateFlags
+	flags.register(fs)
 	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
 	outs, outErr := readOutputs(*outputs)
 	set, failErr := failOn(*fail)
+	job, jobErr := flags.read(outs)
 	var argErr error
 	if fs.NArg() != 1 {
 		argErr = errors.New("name one record: cmreach report RUN.jsonl (check writes it with -o jsonl=RUN.jsonl)")
 	}
-	if err := errors.Join(outErr, failErr, argErr); err != nil {
+	if err := errors.Join(outErr, failErr, jobErr, argErr); err != nil {
 		return 0, usage(err)
 	}
 	if err := writable(outs); err != nil {
@@ -41,27 +44,35 @@ func (p *program) report(args []string) (int, error) {
 		return 0, usage(badRecord(name, err))
 	}
 	defer done()
+	if err := job.open(p, "", ""); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
 	opinion := judge
 	if !listsHosts(outs, *verbose) {
 		opinion = judgeBriefly
 	}
-	run, err := report.Load(source, report.Options{Judge: opinion, Fail: set})
+	run, err := report.Load(source, job.options(report.Options{Judge: opinion, Fail: set}, true))
 	if err != nil {
 		return 0, usage(badRecord(name, err))
 	}
-	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+	if err := job.refused(); err != nil {
+		return 0, err
+	}
+	for _, o := range job.outputs(outs, run) {
+		if err := p.render(o, run, job.look(p.look(*verbose))); err != nil {
 			return 0, err
 		}
 	}
-	if run.Truncated != nil {
+	code, err := job.finish(run)
+	if run.Truncated != nil && err == nil {
 		rest := "run the check again for the rest"
 		if run.Header.Order != "" && fs.Arg(0) != "-" {
 			rest = "cmreach check --resume " + name + " does the rest"
 		}
 		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; %s", name, run.Truncated, rest))
 	}
-	return run.Exit(), nil
+	return code, err
 }
 
 // recordOf finds the record of that name. A record is walked more than once:

@@ -21,6 +21,7 @@ type Item struct {
 	Reason      string        `json:"reason,omitempty"`
 	Message     string        `json:"message,omitempty"` // of this run; empty for paths that it did not reach
 	Since       time.Time     `json:"since,omitzero"`    // the start of the run that confirmed how it stands
+	Steady      bool          `json:"steady,omitempty"`  // it was flapping before, and is no more
 }
 
 // Counts says how many paths each list of [Changes] has, with those that it
@@ -35,7 +36,7 @@ type Counts struct {
 }
 
 // Changes is how a run differs from those before it. No path is in two of
-// Broken, Recovered, Still and Flapping; one of Added may be in Broken too.
+// Broken, Recovered, Still and Flapping; one of Added may be in one of these too.
 // Each list is sorted, required paths first, and has at most [Samples] items.
 type Changes struct {
 	Broken    []Item `json:"broken"`    // works no longer, confirmed: State says how, blocked as well as down
@@ -46,20 +47,27 @@ type Changes struct {
 	Added     []Item `json:"added"`     // new in the plan
 
 	Counts Counts `json:"counts"` // of all, where the lists are cut
+	Groups Groups `json:"-"`      // the same for people: a line for what is alike
 
 	// NewlyFlapping are those of Flapping that were not so before.
 	NewlyFlapping int `json:"newly_flapping"`
-	// Unreached counts paths that the state knows and an incomplete run did not
-	// come to: nothing changed in what is remembered of them.
-	Unreached int `json:"unreached,omitempty"`
+	// Unconfirmed counts paths that fare otherwise than is believed of them, not
+	// yet for long enough.
+	Unconfirmed int `json:"unconfirmed"`
 	// Undecided counts paths of the run whose result is no verdict (inconclusive,
 	// untested, error): what is remembered of them stands.
 	Undecided int `json:"undecided"`
-	// Errors are those of them that this machine could not test.
+	// Errors are the required ones of them that this machine could not test.
 	Errors int `json:"errors"`
+	// Unreached counts paths that are remembered and that an incomplete run did
+	// not come to: what is remembered of them stands. They are in no list.
+	Unreached int `json:"unreached"`
+	Paths     int `json:"paths"` // that are remembered now
 
 	First    bool      `json:"first"`             // nothing was remembered: there was no state, or it was lost
+	Started  time.Time `json:"started"`           // this run
 	Previous time.Time `json:"previous,omitzero"` // the start of the run before
+	Confirm  string    `json:"confirm"`           // what it takes to believe a change: "3/5"
 	Lost     string    `json:"lost,omitempty"`    // why an older state could not be read
 	KeptAs   string    `json:"kept_as,omitempty"` // where that one was put aside
 	Complete bool      `json:"complete"`          // all of the plan was checked

@@ -122,7 +122,9 @@ func JSON(w io.Writer, r *Run) error {
 		d.value(c)
 		sep = ",\n"
 	}
-	d.raw("]}\n")
+	d.raw("]")
+	d.changes(r)
+	d.raw("}\n")
 	return d.flush()
 }
 

@@ -35,6 +35,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
 	view := r.measured()
+	t.changes()
 	t.answer()
 	t.rows(view)
 	t.coverage()
@@ -90,6 +91,16 @@ func (t *text) answer() {
 		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
 			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
 	}
+	t.ending()
+	if !t.brief {
+		t.out.line("")
+		t.out.para(0, 2, t.about())
+	}
+}
+
+// ending says why the run did not come to its end, if it did not.
+func (t *text) ending() {
+	r := t.r
 	switch {
 	case r.Truncated != nil:
 		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
@@ -98,10 +109,6 @@ func (t *text) answer() {
 	}
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
-	}
-	if !t.brief {
-		t.out.line("")
-		t.out.para(0, 2, t.about())
 	}
 }
 

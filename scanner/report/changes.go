@@ -1,0 +1,210 @@
+package report
+
+import (
+	"bufio"
+	"cmreach/scanner/history"
+	"cmreach/scanner/record"
+	"cmreach/scanner/verdict"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// changeLists is how many groups of paths the short text shows of each list;
+// -v lifts it.
+var changeLists = struct{ broken, recovered, still, flapping, gone, added int }{6, 4, 3, 3, 2, 2}
+
+// WriteChanges renders, in place of the run, what changed in it: for jobs that
+// are to tell nothing else. Formats that have no words for it get the whole run.
+func WriteChanges(w io.Writer, format string, r *Run, o TextOptions) error {
+	switch {
+	case r.Changes == nil:
+		return Write(w, format, r, o)
+	case format == "text":
+		return changesText(w, r, o)
+	case format == "json":
+		return changesJSON(w, r)
+	default:
+		return Write(w, format, r, o)
+	}
+}
+
+// changesText is the text of the changes, and of why a run is not to be relied on.
+func changesText(w io.Writer, r *Run, o TextOptions) error {
+	if o.Width <= 0 {
+		o.Width = 80
+	}
+	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
+	t.changes()
+	t.ending()
+	t.out.para(0, 2, t.about())
+	for _, c := range r.Causes {
+		if c.State == verdict.Error {
+			t.errors = append(t.errors, c)
+		}
+	}
+	t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, 0)
+	return t.out.flush()
+}
+
+// changes says what is new since the run before, ahead of everything else.
+func (t *text) changes() {
+	c := t.r.Changes
+	if c == nil {
+		return
+	}
+	if c.Lost != "" {
+		s := "what earlier runs found could not be read: " + c.Lost + "."
+		if c.KeptAs != "" {
+			s += " The file is kept as " + c.KeptAs + "."
+		}
+		t.out.banner(red, "STATE LOST", s+" Everything is new to this run.")
+	}
+	n := c.Counts
+	switch {
+	case c.First:
+		t.out.banner(yellow, "FIRST RUN", fmt.Sprintf("%s remembered from now on; %s.", pathsAre(c.Paths), changeCounts(c)))
+	case n.Broken > 0:
+		t.out.banner(red, "CHANGED", changeCounts(c)+".")
+	case c.Changed():
+		t.out.banner(green, "CHANGED", changeCounts(c)+".")
+	default:
+		t.out.banner(plain, "NO CHANGE", changeCounts(c)+".")
+	}
+	t.out.para(0, 0, t.basis(c))
+	g := c.Groups
+	t.groups(red, "NOW BROKEN", g.Broken, n.Broken, changeLists.broken)
+	t.groups(green, "RECOVERED", g.Recovered, n.Recovered, changeLists.recovered)
+	t.groups(yellow, "FLAPPING: THEY WORK AND FAIL BY TURNS", g.Flapping, n.Flapping, changeLists.flapping)
+	t.groups(yellow, "STILL BROKEN", g.Still, n.Still, changeLists.still)
+	t.groups(plain, "GONE FROM THE PLAN: NOT CHECKED ANY MORE, AND NOT RECOVERED", g.Gone, n.Gone, changeLists.gone)
+	if !c.First {
+		t.groups(plain, "NEW IN THE PLAN", g.Added, n.Added, changeLists.added)
+	}
+	t.out.line("")
+}
+
+// changeCounts says in a line what changed.
+func changeCounts(c *history.Changes) string {
+	n := c.Counts
+	steady := n.Flapping - c.NewlyFlapping
+	var s []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{n.Broken, "now broken"}, {n.Recovered, "recovered"}, {c.NewlyFlapping, "begun to flap"}, {n.Gone, "gone from the plan"},
+	} {
+		if p.n > 0 {
+			s = append(s, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if n.Added > 0 && !c.First {
+		s = append(s, fmt.Sprintf("%d new in the plan", n.Added))
+	}
+	switch {
+	case n.Still > 0:
+		s = append(s, fmt.Sprintf("%d still broken", n.Still))
+	case n.Broken == 0:
+		s = append(s, "nothing is known to be broken")
+	}
+	if steady > 0 {
+		s = append(s, fmt.Sprintf("%d still flapping", steady))
+	}
+	return strings.Join(s, ", ")
+}
+
+// basis says with what was compared, and what the comparison leaves out.
+func (t *text) basis(c *history.Changes) string {
+	var s []string
+	if !c.First {
+		s = append(s, "Since the run of "+c.Previous.UTC().Format("2006-01-02 15:04:05 UTC")+".")
+	}
+	if c.Confirm != "1/1" {
+		need, last, _ := strings.Cut(c.Confirm, "/")
+		s = append(s, fmt.Sprintf("A change counts when %s of the last %s results agree; of %s that is not so yet.", need, last, pathCount(c.Unconfirmed)))
+	}
+	if c.Undecided > 0 {
+		s = append(s, pathCount(c.Undecided)+" gave no verdict this time, which changes nothing.")
+	}
+	if c.Unreached > 0 {
+		s = append(s, pathCount(c.Unreached)+" were not reached: what is known of them stands.")
+	}
+	return strings.Join(s, " ")
+}
+
+// groups writes one list.
+func (t *text) groups(c color, head string, groups []history.Group, paths, most int) {
+	if paths == 0 {
+		return
+	}
+	t.out.head(head)
+	for i, g := range groups {
+		if i == most && !t.o.Verbose {
+			for _, shown := range groups[:i] {
+				paths -= shown.Paths
+			}
+			t.out.para(2, 2, fmt.Sprintf("... and %s more; -v shows them.", pathCount(paths)))
+			return
+		}
+		t.out.colored(c, 2, 4, groupLine(&g))
+	}
+}
+
+// groupLine says of a group what it is, why, and where.
+func groupLine(g *history.Group) string {
+	s := g.Requirement
+	if g.State != verdict.StateUnknown {
+		s += " is " + g.State.String()
+	}
+	switch {
+	case g.Steady:
+		s += ", steadily, after flapping"
+	case g.Was != verdict.StateUnknown && g.State != verdict.StateUnknown:
+		s += " (was " + g.Was.String() + ")"
+	case g.Was != verdict.StateUnknown:
+		s += " was " + g.Was.String()
+	}
+	if !g.Required {
+		s += ", informational"
+	}
+	if g.Message != "" {
+		s += ": " + g.Message
+	}
+	where := strings.Join(g.Hosts, ", ")
+	if more := g.Paths - len(g.Hosts); more > 0 {
+		where += fmt.Sprintf(" and %d more", more)
+	}
+	return s + " [" + where + "]"
+}
+
+func pathCount(n int) string {
+	if n == 1 {
+		return "1 path"
+	}
+	return fmt.Sprintf("%d paths", n)
+}
+
+func pathsAre(n int) string { return pathCount(n) + " " + are(n) }
+
+// changesJSON is the document without what has nothing to do with the changes.
+func changesJSON(w io.Writer, r *Run) error {
+	d := document{w: bufio.NewWriter(w)}
+	d.raw(`{"schema":`)
+	d.value(record.Schema)
+	d.raw(",\n\"run\":")
+	d.value(r.runJSON())
+	d.raw(",\n\"summary\":")
+	d.value(r.summaryJSON())
+	d.changes(r)
+	d.raw("}\n")
+	return d.flush()
+}
+
+// changes adds the key of the changes, if the run was compared with others.
+func (d *document) changes(r *Run) {
+	if r.Changes != nil {
+		d.raw(",\n\"changes\":")
+		d.value(r.Changes)
+	}
+}
