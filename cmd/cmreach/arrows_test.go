@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"profiles":         {"scanner"},
 
 	"cmd/cmreach/schedule": {},
+	"cmd/cmreach/notify":   {"scanner/verdict", "scanner/cause", "scanner/history", "scanner/record", "scanner/report"},
 }
 
 // pure are the packages that may know addresses but no sockets, no clock and no log.

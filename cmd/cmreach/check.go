@@ -30,6 +30,7 @@ func (p *program) check(args []string) (int, error) {
 	outs, outErr := readOutputs(f.outputs)
 	set, failErr := failOn(f.fail)
 	job, jobErr := f.job.read(outs)
+	news, newsErr := f.notify.read(p, os.LookupEnv)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
 		if err = writable(outs); err == nil { // else nothing is to be sent
@@ -37,14 +38,14 @@ func (p *program) check(args []string) (int, error) {
 		}
 		return err
 	}
-	if outErr != nil || failErr != nil || jobErr != nil {
+	if outErr != nil || failErr != nil || jobErr != nil || newsErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(outErr, failErr, jobErr, err); err != nil {
+	if err := errors.Join(outErr, failErr, jobErr, newsErr, err); err != nil {
 		return 0, usage(err)
 	}
 	if err := job.open(p, plan.Vantage, plan.Site); err != nil {
@@ -81,7 +82,9 @@ func (p *program) check(args []string) (int, error) {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	return job.finish(run)
+	told := news.tell(p, run, run.Exit(), c.more())
+	code, err := job.finish(run) // after the news: a run that is killed in between tells them again
+	return worse(code, told), err
 }
 
 // renderAll writes the outputs that were not written as the run went on.

@@ -23,6 +23,7 @@ type checkFlags struct {
 	pcapAll   bool
 	resume    string
 	job       stateFlags
+	notify    notifyFlags
 	set       *pflag.FlagSet
 	continues *prior // the record that is gone on with; nil: a new run
 }
@@ -40,6 +41,7 @@ func (p *program) checkFlagSet() *checkFlags {
 	f.set.BoolVar(&f.promHosts, "prom-hosts", false, promHostsHelp)
 	f.set.StringVar(&f.pcap, "pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
 	f.set.BoolVar(&f.pcapAll, "pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
+	f.notify.register(f.set)
 	logFlag(f.set)
 	return f
 }
@@ -75,11 +77,12 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // what it is: these may be others when a run is gone on with.
 var how = []string{
 	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "prom-hosts", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
-	"state", "confirm", "only-changes", "wait", "log-format",
+	"state", "confirm", "only-changes", "wait", "log-format", "notify", "notify-file", "notify-timeout",
 }
 
 // once are those of them that a record does not keep.
-var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume", "log-format"}
+// The URLs of --notify are secrets.
+var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume", "log-format", "notify", "notify-file", "notify-timeout"}
 
 // describes reports whether the arguments say what the plan is.
 func (f *checkFlags) describes() bool {

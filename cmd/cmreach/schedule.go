@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/cmd/cmreach/schedule"
 	"cmreach/profiles"
 	"errors"
@@ -200,9 +201,10 @@ func scheduledArg(kind string, g *pflag.Flag, v string) (schedule.Arg, error) {
 // rehearse finds the mistakes that a run would find before it sends anything.
 // Where a file is not there yet, or on another machine, it says so.
 func (p *program) rehearse(kind string, f *checkFlags, args []schedule.Arg) error {
-	_, outErr := readOutputs(f.outputs)
+	outs, outErr := readOutputs(f.outputs)
 	_, failErr := failOn(f.fail)
-	errs := []error{outErr, failErr}
+	_, jobErr := f.job.read(outs)
+	errs := []error{outErr, failErr, jobErr, p.rehearseNotify(f.notify.urls)}
 	here := (kind == forWindows) == (runtime.GOOS == "windows")
 	for _, a := range args {
 		if a.Use != schedule.Reads && a.Use != schedule.Secret {
@@ -230,6 +232,29 @@ func (p *program) rehearse(kind string, f *checkFlags, args []schedule.Arg) erro
 	_, loadErr := profiles.Load(names, nil)
 	_, readErr := f.read()
 	return usage(errors.Join(append(errs, loadErr, readErr)...))
+}
+
+// rehearseNotify checks the URLs of --notify. What a schedule says is for all to
+// read: there must be no secret in them.
+func (p *program) rehearseNotify(urls []string) error {
+	var errs []error
+	for _, u := range urls {
+		variables := strings.Contains(u, "${")
+		if strings.HasPrefix(strings.TrimSpace(u), "${") { // of which nothing is known here
+			p.warn(errors.New("warning: --notify: the variables in it must be in the environment of the job"))
+			continue
+		}
+		r, err := notify.Parse(u, func(string) (string, bool) { return "x", true })
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("--notify: %w", err))
+		case variables:
+			p.warn(fmt.Errorf("warning: --notify: %s: the variables in it must be in the environment of the job", r))
+		case !r.Plain():
+			errs = append(errs, fmt.Errorf("--notify: %s: the schedule would show the rest of it to all: write the URL into a file for --notify-file", r))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 var windowsPath = regexp.MustCompile(`^([A-Za-z]:[\\/]|\\\\)`)
