@@ -15,7 +15,7 @@ import (
 // said in "Windows Firewall and port settings for clients" (2015-12-08).
 const (
 	groupFileSharing  = "@FirewallAPI.dll,-28502" // File and Printer Sharing
-	groupWMI          = "@FirewallAPI.dll,-34251" // Windows Management Instrumentation //nolint:gosec // the public name of a group
+	groupWMI          = "@FirewallAPI.dll,-34251" //nolint:gosec // Windows Management Instrumentation: no secret
 	groupRemoteAssist = "@FirewallAPI.dll,-33002" // Remote Assistance
 	groupEventLog     = "@FirewallAPI.dll,-29252" // Remote Event Log Management
 )
