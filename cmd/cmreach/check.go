@@ -36,20 +36,23 @@ func (p *program) check(args []string) (int, error) {
 		}
 		return err
 	}
-	if outErr != nil || failErr != nil {
+	look := p.look(f.verbose)
+	var junitErr error
+	look.junit, junitErr = f.junit.read()
+	if outErr != nil || failErr != nil || junitErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(outErr, failErr, err); err != nil {
+	if err := errors.Join(outErr, failErr, junitErr, err); err != nil {
 		return 0, usage(err)
 	}
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, look: look, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
 		prior: f.continues, args: f.kept(),
 	}
@@ -85,7 +88,7 @@ func (c *checkRun) renderAll(run *report.Run) error {
 		if c.streamed(o) {
 			continue
 		}
-		if err := c.render(o, run, c.look(c.verbose)); err != nil {
+		if err := c.render(o, run, c.look); err != nil {
 			return err
 		}
 	}
@@ -108,6 +111,7 @@ type checkRun struct {
 	set      verdict.FailOn
 	outs     []output
 	verbose  bool // the text lists every host
+	look     rendering
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for

@@ -15,6 +15,7 @@ type checkFlags struct {
 	selection
 	outputs   []string
 	fail      []string
+	junit     junitFlags
 	audit     bool
 	quiet     bool
 	verbose   bool
@@ -29,7 +30,8 @@ func (p *program) checkFlagSet() *checkFlags {
 	f := &checkFlags{set: p.flagSet("check", "[FLAGS] [TARGET…]")}
 	f.register(f.set)
 	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	f.set.StringSliceVar(&f.fail, "fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	f.set.StringSliceVar(&f.fail, "fail-on", nil, failOnHelp)
+	f.junit.register(f.set)
 	f.set.StringVar(&f.resume, "resume", "", "go on with the run of this record (`RUN.jsonl`) where it was interrupted or killed; alone it takes the plan from the record")
 	f.set.BoolVar(&f.audit, "audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	f.set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no remarks")
@@ -69,7 +71,7 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // how are the flags that say how a plan is carried out and reported, and not
 // what it is: these may be others when a run is gone on with.
 var how = []string{
-	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
+	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "junit-dialect", "junit-granularity", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
 }
 
 // once are those of them that a record does not keep.
@@ -153,6 +155,9 @@ func (f *checkFlags) given(without []string) []string {
 				}
 				if toFile {
 					v = format + "=" + whole(file)
+					if endsInSlash(file) {
+						v += "/" // it stays a folder
+					}
 				}
 			}
 			args = append(args, "--"+g.Name+"="+v)

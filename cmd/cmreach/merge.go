@@ -18,14 +18,19 @@ import (
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	fail := fs.StringSlice("fail-on", nil, failOnHelp)
+	var junit junitFlags
+	junit.register(fs)
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
 	outs, outErr := readOutputs(*outputs)
 	set, failErr := failOn(*fail)
-	if err := errors.Join(outErr, failErr, recordNames(fs.Args())); err != nil {
+	look := p.look(*verbose)
+	var junitErr error
+	look.junit, junitErr = junit.read()
+	if err := errors.Join(outErr, failErr, junitErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
 	if err := writable(outs); err != nil {
@@ -37,7 +42,7 @@ func (p *program) merge(args []string) (int, error) {
 	}
 	defer done()
 	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, look); err != nil {
 			return 0, err
 		}
 	}

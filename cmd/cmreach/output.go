@@ -78,7 +78,11 @@ func writable(outs []output) error {
 		if o.file == "" {
 			continue
 		}
-		if err := tryWrite(o.file); err != nil {
+		try := tryWrite
+		if o.folder() {
+			try = tryFolder
+		}
+		if err := try(o.file); err != nil {
 			errs = append(errs, fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err)))
 		}
 	}
@@ -119,6 +123,7 @@ type rendering struct {
 	verbose bool
 	color   bool
 	width   int
+	junit   report.JUnitOptions
 }
 
 // print writes data to standard output.
@@ -143,6 +148,9 @@ func (p *program) printJSON(v any) error {
 
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
+	if o.format == "junit" {
+		return p.renderJUnit(o, run, r.junit)
+	}
 	write := func(w io.Writer) error {
 		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
 		opts.Color = r.color && o.file == ""

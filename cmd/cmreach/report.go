@@ -14,18 +14,23 @@ import (
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	fail := fs.StringSlice("fail-on", nil, failOnHelp)
+	var junit junitFlags
+	junit.register(fs)
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
 	outs, outErr := readOutputs(*outputs)
 	set, failErr := failOn(*fail)
+	look := p.look(*verbose)
+	var junitErr error
+	look.junit, junitErr = junit.read()
 	var argErr error
 	if fs.NArg() != 1 {
 		argErr = errors.New("name one record: cmreach report RUN.jsonl (check writes it with -o jsonl=RUN.jsonl)")
 	}
-	if err := errors.Join(outErr, failErr, argErr); err != nil {
+	if err := errors.Join(outErr, failErr, junitErr, argErr); err != nil {
 		return 0, usage(err)
 	}
 	if err := writable(outs); err != nil {
@@ -49,7 +54,7 @@ func (p *program) report(args []string) (int, error) {
 		return 0, usage(badRecord(name, err))
 	}
 	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
+		if err := p.render(o, run, look); err != nil {
 			return 0, err
 		}
 	}
