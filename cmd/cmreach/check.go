@@ -27,25 +27,24 @@ func (p *program) check(args []string) (int, error) {
 	}
 	defer f.continues.close()
 	s := &f.selection
-	outs, outErr := readOutputs(f.outputs)
-	set, failErr := failOn(f.fail)
-	job, jobErr := f.job.read(outs)
+	how, flagErr := f.reportFlags.read(p)
+	job := how.job
 	news, newsErr := f.notify.read(p, os.LookupEnv)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
-		if err = writable(outs); err == nil { // else nothing is to be sent
+		if err = how.writable(); err == nil { // else nothing is to be sent
 			dns, notes, err = s.lookUpNames(p.ctx, list, site)
 		}
 		return err
 	}
-	if outErr != nil || failErr != nil || jobErr != nil || newsErr != nil {
+	if flagErr != nil || newsErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(outErr, failErr, jobErr, newsErr, err); err != nil {
+	if err := errors.Join(flagErr, newsErr, err); err != nil {
 		return 0, usage(err)
 	}
 	if err := job.open(p, plan.Vantage, plan.Site); err != nil {
@@ -55,9 +54,9 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, series: f.promHosts, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, reporting: how, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
-		prior: f.continues, args: f.kept(), job: job,
+		prior: f.continues, args: f.kept(),
 	}
 	if f.audit {
 		c.audit = newNameAudit(dns, plan.Family.Network(), s.dnsSuffix)
@@ -76,7 +75,7 @@ func (p *program) check(args []string) (int, error) {
 		return exitInterrupted, err
 	}
 	if err == nil {
-		err = c.renderAll(run)
+		err = how.render(p, run, c.streamed)
 	}
 	if err != nil {
 		return 0, err
@@ -85,26 +84,6 @@ func (p *program) check(args []string) (int, error) {
 	told := news.tell(p, run, run.Exit(), c.more())
 	code, err := job.finish(run) // after the news: a run that is killed in between tells them again
 	return worse(code, told), err
-}
-
-// renderAll writes the outputs that were not written as the run went on.
-func (c *checkRun) renderAll(run *report.Run) error {
-	for _, o := range c.job.outputs(c.outs, run) {
-		if c.streamed(o) {
-			continue
-		}
-		if err := c.render(o, run, c.rendering()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rendering is how the reports of this run look.
-func (c *checkRun) rendering() rendering {
-	look := c.job.look(c.look(c.verbose))
-	look.promHosts = c.series
-	return look
 }
 
 // settings are the flags of a run and what was read out of them.
@@ -119,18 +98,14 @@ type settings struct {
 type checkRun struct {
 	*program
 	settings
-	plan     *profiles.Plan
-	set      verdict.FailOn
-	outs     []output
-	verbose  bool // the text lists every host
-	series   bool // and the metrics do
+	plan *profiles.Plan
+	*reporting
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
 	progress *progress
 	capture  *capture // nil: not asked for
 	prior    *prior   // the record that is gone on with; nil: a new run
-	job      *stateJob
 	args     []string // for the header
 	log      *zap.Logger
 
@@ -155,7 +130,7 @@ func (c *checkRun) do() (*report.Run, error) {
 		return nil, usage(err)
 	}
 	if c.prior != nil && c.prior.complete() {
-		run, err := report.Load(c.source, c.job.options(report.Options{Judge: judge, Fail: c.set}, true))
+		run, err := report.Load(c.source, c.job.options(report.Options{Judge: judge, Fail: c.fail}, true))
 		return run, errors.Join(err, c.job.refused())
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
@@ -188,7 +163,7 @@ func (c *checkRun) account(engine *engine) error {
 	if c.prior != nil {
 		header = c.prior.header
 	}
-	c.run = report.New(header, source, c.job.options(report.Options{Judge: judge, Fail: c.set}, c.prior != nil))
+	c.run = report.New(header, source, c.job.options(report.Options{Judge: judge, Fail: c.fail}, c.prior != nil))
 	if err := c.job.refused(); err != nil {
 		return err
 	}
@@ -363,7 +338,7 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
-func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
+func (c *checkRun) recorded() bool { return c.listsHosts() }
 
 // spared is a resolver that gives away no address that must not be touched.
 type spared struct {

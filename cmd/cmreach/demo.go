@@ -145,7 +145,8 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 		return nil, err
 	}
 	run := &checkRun{
-		program: d.program, plan: plan, set: verdict.FailOn{States: verdict.DefaultFail}, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
+		program: d.program, plan: plan, resolver: d.lab.Resolver(),
+		reporting: &reporting{outs: outs, fail: verdict.FailOn{States: verdict.DefaultFail}, look: d.look(d.verbose)},
 		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
 		progress: d.newProgress(plan.Hosts(), d.quiet),
 	}

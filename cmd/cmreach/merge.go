@@ -16,30 +16,24 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, prom; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
-	var flags stateFlags
-	flags.register(fs)
-	logFlag(fs)
-	promHosts := fs.Bool("prom-hosts", false, promHostsHelp)
+	var flags reportFlags
+	flags.register(fs, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
-	job, jobErr := flags.read(outs)
-	if err := errors.Join(outErr, failErr, jobErr, recordNames(fs.Args())); err != nil {
+	how, flagErr := flags.read(p)
+	if err := errors.Join(flagErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := how.writable(); err != nil {
 		return 0, usage(err)
 	}
+	job := how.job
 	if err := job.open(p, "", ""); err != nil {
 		return stateExit(err), err
 	}
 	defer job.close()
-	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: set}, true))
+	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
 	if err != nil {
 		return 0, err
 	}
@@ -47,12 +41,8 @@ func (p *program) merge(args []string) (int, error) {
 	if err := job.refused(); err != nil {
 		return 0, err
 	}
-	look := job.look(p.look(*verbose))
-	look.promHosts = *promHosts
-	for _, o := range job.outputs(outs, run) {
-		if err := p.render(o, run, look); err != nil {
-			return 0, err
-		}
+	if err := how.render(p, run, nil); err != nil {
+		return 0, err
 	}
 	return job.finish(run)
 }

@@ -81,7 +81,11 @@ func writable(outs []output) error {
 		if o.file == "" {
 			continue
 		}
-		if err := tryWrite(o.file); err != nil {
+		try := tryWrite
+		if o.folder() {
+			try = tryFolder
+		}
+		if err := try(o.file); err != nil {
 			errs = append(errs, fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err)))
 		}
 	}
@@ -123,6 +127,7 @@ type rendering struct {
 	color     bool
 	width     int
 	promHosts bool // a series for each host in the metrics
+	junit     report.JUnitOptions
 
 	onlyChanges bool // on standard output: what changed, and not the run
 }
@@ -152,6 +157,9 @@ func (p *program) printJSON(v any) error {
 
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
+	if o.format == "junit" {
+		return p.renderJUnit(o, run, r.junit)
+	}
 	write := func(w io.Writer) error {
 		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts}
 		opts.Color = r.color && o.file == ""

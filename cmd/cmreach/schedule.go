@@ -201,10 +201,8 @@ func scheduledArg(kind string, g *pflag.Flag, v string) (schedule.Arg, error) {
 // rehearse finds the mistakes that a run would find before it sends anything.
 // Where a file is not there yet, or on another machine, it says so.
 func (p *program) rehearse(kind string, f *checkFlags, args []schedule.Arg) error {
-	outs, outErr := readOutputs(f.outputs)
-	_, failErr := failOn(f.fail)
-	_, jobErr := f.job.read(outs)
-	errs := []error{outErr, failErr, jobErr, p.rehearseNotify(f.notify.urls)}
+	_, flagErr := f.reportFlags.read(p)
+	errs := []error{flagErr, p.rehearseNotify(f.notify.urls)}
 	here := (kind == forWindows) == (runtime.GOOS == "windows")
 	for _, a := range args {
 		if a.Use != schedule.Reads && a.Use != schedule.Secret {
@@ -230,7 +228,7 @@ func (p *program) rehearse(kind string, f *checkFlags, args []schedule.Arg) erro
 		}
 	}
 	_, loadErr := profiles.Load(names, nil)
-	_, readErr := f.read()
+	_, readErr := f.selection.read()
 	return usage(errors.Join(append(errs, loadErr, readErr)...))
 }
 

@@ -94,10 +94,11 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // junit writes one report.
 type junit struct {
-	r     *Run
-	o     JUnitOptions
-	grain Granularity
-	m     markup
+	r       *Run
+	o       JUnitOptions
+	grain   Granularity
+	untimed bool // another file has the time of the run
+	m       markup
 }
 
 // junitSuite is a suite before it is written.

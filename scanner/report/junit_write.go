@@ -25,7 +25,7 @@ func (j *junit) root(c suiteCounts) {
 
 // took is how long the run took, if it ended.
 func (j *junit) took() time.Duration {
-	if j.r.End.Finished.IsZero() {
+	if j.untimed || j.r.End.Finished.IsZero() {
 		return 0
 	}
 	return j.r.End.Finished.Sub(j.r.Header.Started)

@@ -25,6 +25,12 @@ func (m *markup) raw(s string) {
 	}
 }
 
+func (m *markup) bytes(b []byte) {
+	if m.err == nil {
+		_, m.err = m.w.Write(b)
+	}
+}
+
 // text writes a text of several lines; each is cleaned and escaped.
 func (m *markup) text(s string) {
 	for i, line := range strings.Split(s, "\n") {
