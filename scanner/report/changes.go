@@ -57,7 +57,7 @@ func (t *text) changes(alone bool) {
 		return
 	}
 	if c.Lost != "" {
-		s := "what earlier runs found could not be read: " + c.Lost + "."
+		s := "the state file is damaged: " + c.Lost + ". What earlier runs found is lost."
 		if c.KeptAs != "" {
 			s += " The file is kept as " + c.KeptAs + "."
 		}
@@ -114,8 +114,11 @@ func changeCounts(c *history.Changes) string {
 	switch {
 	case n.Still > 0:
 		s = append(s, fmt.Sprintf("%d still broken", n.Still))
-	case n.Broken == 0:
+	case n.Broken+n.Flapping+c.Unconfirmed == 0:
 		s = append(s, "nothing is known to be broken")
+	}
+	if c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("%d not confirmed yet", c.Unconfirmed))
 	}
 	if steady > 0 {
 		s = append(s, fmt.Sprintf("%d still flapping", steady))
@@ -129,9 +132,8 @@ func (t *text) basis(c *history.Changes) string {
 	if !c.First {
 		s = append(s, "Since the run of "+c.Previous.UTC().Format("2006-01-02 15:04:05 UTC")+".")
 	}
-	if c.Confirm != "1/1" {
-		need, last, _ := strings.Cut(c.Confirm, "/")
-		s = append(s, fmt.Sprintf("A change counts when %s of the last %s results agree; of %s that is not so yet.", need, last, pathCount(c.Unconfirmed)))
+	if need, last, _ := strings.Cut(c.Confirm, "/"); c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("A change is confirmed when %s of the last %s results agree.", need, last))
 	}
 	if c.Undecided > 0 {
 		s = append(s, pathCount(c.Undecided)+" gave no verdict this time, which changes nothing.")
