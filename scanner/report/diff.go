@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmreach/scanner/history"
 	"cmreach/scanner/record"
+	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
 	"slices"
@@ -115,6 +116,9 @@ func diffShort(out *page, l diffList, width int) {
 			return
 		}
 		left -= g.Paths
+		if l.name == "worse" && g.Was == verdict.Open { // as most are
+			g.Was = verdict.StateUnknown
+		}
 		where := fmt.Sprintf("%d hosts", g.Hosts)
 		if g.Hosts == 1 {
 			where = g.Sample[0]
