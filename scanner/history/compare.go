@@ -84,16 +84,15 @@ func (c *Comparison) settle(out *collector, h *host, p *path) {
 	if p.seen != nil {
 		state = p.seen.state
 	}
-	if p.now == kindUndecided {
-		switch {
-		case state == verdict.Untested:
-			out.ch.Untested++
-		case state == verdict.Error && p.required:
-			out.ch.Errors++
-			fallthrough
-		default:
-			out.ch.Undecided++
-		}
+	switch {
+	case p.now != kindUndecided || !p.required:
+	case state == verdict.Untested:
+		out.ch.Untested++
+	case state == verdict.Error:
+		out.ch.Errors++
+		fallthrough
+	default:
+		out.ch.Undecided++
 	}
 	switch {
 	case c.again && h.before: // its result was counted when the run was interrupted
@@ -153,7 +152,7 @@ func (o *collector) add(list *[]Item, h *host, p *path) {
 	switch {
 	case p.outcome == outcomeSteadyGood, p.outcome == outcomeSteadyBroken:
 		it.Was, it.Steady = verdict.StateUnknown, true
-	case it.Was == it.State:
+	case it.Was == it.State, p.outcome == outcomeFlapping, p.outcome == outcomeNewlyFlapping:
 		it.Was = verdict.StateUnknown
 	}
 	*list = append(*list, it)

@@ -57,7 +57,7 @@ func (t *text) changes(alone bool) {
 		return
 	}
 	if c.Lost != "" {
-		s := "what earlier runs found could not be read: " + c.Lost + "."
+		s := "the state file is damaged: " + c.Lost + ". What earlier runs found is lost."
 		if c.KeptAs != "" {
 			s += " The file is kept as " + c.KeptAs + "."
 		}
@@ -114,11 +114,20 @@ func changeCounts(c *history.Changes) string {
 	switch {
 	case n.Still > 0:
 		s = append(s, fmt.Sprintf("%d still broken", n.Still))
-	case n.Broken == 0:
+	case n.Broken+n.Flapping+c.Unconfirmed+c.Errors == 0 && c.Complete:
 		s = append(s, "nothing is known to be broken")
+	}
+	if c.Errors > 0 {
+		s = append(s, fmt.Sprintf("%d not tested by this machine's fault", c.Errors))
+	}
+	if c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("%d not confirmed yet", c.Unconfirmed))
 	}
 	if steady > 0 {
 		s = append(s, fmt.Sprintf("%d still flapping", steady))
+	}
+	if len(s) == 0 {
+		return "in what was checked nothing is known to be broken"
 	}
 	return strings.Join(s, ", ")
 }
@@ -129,12 +138,11 @@ func (t *text) basis(c *history.Changes) string {
 	if !c.First {
 		s = append(s, "Since the run of "+c.Previous.UTC().Format("2006-01-02 15:04:05 UTC")+".")
 	}
-	if c.Confirm != "1/1" {
-		need, last, _ := strings.Cut(c.Confirm, "/")
-		s = append(s, fmt.Sprintf("A change counts when %s of the last %s results agree; of %s that is not so yet.", need, last, pathCount(c.Unconfirmed)))
+	if need, last, _ := strings.Cut(c.Confirm, "/"); c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("A change of a path is confirmed when %s of its last %s results agree.", need, last))
 	}
-	if c.Undecided > 0 {
-		s = append(s, pathCount(c.Undecided)+" gave no verdict this time, which changes nothing.")
+	if other := c.Undecided - c.Errors; other > 0 {
+		s = append(s, pathCount(other)+" gave no verdict this time, which changes nothing.")
 	}
 	if c.Unreached > 0 {
 		s = append(s, pathCount(c.Unreached)+" were not reached: what is known of them stands.")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmreach/scanner/history"
 	"cmreach/scanner/record"
+	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
 	"slices"
@@ -75,7 +76,7 @@ func diffText(w io.Writer, r *DiffReport, o TextOptions) error {
 		counts += fmt.Sprintf(" (of these %d broken in both)", n.StillBroken)
 	}
 	if n.LeftOut > 0 {
-		counts += fmt.Sprintf(", %d left out", n.LeftOut)
+		counts += fmt.Sprintf(", %d left out as a run did not reach them", n.LeftOut)
 	}
 	switch {
 	case n.WorseRequired > 0:
@@ -97,12 +98,13 @@ func diffText(w io.Writer, r *DiffReport, o TextOptions) error {
 	return out.flush()
 }
 
+// line is the run in one line; what may be long is at the end.
 func (r *DiffRun) line() string {
-	s := fmt.Sprintf("%s, by %s, %s", r.File, r.Scanner, r.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
+	s := r.Started.UTC().Format("2006-01-02 15:04:05 UTC")
 	if !r.Complete {
 		s += ", INCOMPLETE"
 	}
-	return s
+	return s + ", by " + r.Scanner + ", " + r.File
 }
 
 // diffShort writes a line for each group, the largest first.
@@ -114,6 +116,9 @@ func diffShort(out *page, l diffList, width int) {
 			return
 		}
 		left -= g.Paths
+		if l.name == "worse" && g.Was == verdict.Open { // as most are
+			g.Was = verdict.StateUnknown
+		}
 		where := fmt.Sprintf("%d hosts", g.Hosts)
 		if g.Hosts == 1 {
 			where = g.Sample[0]
