@@ -113,7 +113,7 @@ func TestLetter(t *testing.T) {
 	}
 	body, err := io.ReadAll(quotedprintable.NewReader(got.Body))
 	text := strings.ReplaceAll(string(body), "\r\n", "\n")
-	for _, part := range []string{"New failures (3)\n", "push/smb to pc<!channel>&\\x0d\\x0aBcc:", ": blocked: 10.20.0.1 rejects TCP 445\n", "\nRecovered (3)\n", "   do: On 10.20.0.1: permit TCP 445.\n", "More: cmreach report -v run.jsonl\n"} {
+	for _, part := range []string{"New failures (3)\n", "push/smb to pc<!channel>&\\x0d\\x0aBcc:", ": blocked: 10.20.0.1 rejects TCP 445\n", "\nRecovered (3)\n", "   do: On 10.20.0.1: permit TCP 445.\n", "\nTo see more\n  cmreach report -v run.jsonl\n", "\nHow all of it stands now\n  NOT DECIDED\n"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%v: no %q in\n%s", err, part, text)
 		}

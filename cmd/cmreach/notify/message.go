@@ -141,14 +141,17 @@ func (m *Message) sections() []section {
 	if s := m.causes(); len(s.lines) > 0 {
 		out = append(out, s)
 	}
-	last := []string{line("All hosts now: " + m.standing())}
-	if m.Changes != nil && m.Changes.Counts.Still > 0 {
-		last = append(last, "Broken before, and still: "+counted(m.Changes.Counts.Still, "path", "paths"))
+	if m.Changes != nil { // else the subject says so
+		now := []string{line(m.standing())}
+		if m.Changes.Counts.Still > 0 {
+			now = append(now, "broken before, and still: "+counted(m.Changes.Counts.Still, "path", "paths"))
+		}
+		out = append(out, section{"How all of it stands now", now})
 	}
 	if m.More != "" {
-		last = append(last, line("More: "+m.More))
+		out = append(out, section{"To see more", []string{line(m.More)}})
 	}
-	return append(out, section{"How it stands", last})
+	return out
 }
 
 // causes are the explanations of all that fails now, with what to do.
