@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			"valid":   valid,
 			"subst":   subst,
 			"logged":  logged,
+			"hook":    startHook,
+			"bodies":  bodies,
 		},
 	})
 }

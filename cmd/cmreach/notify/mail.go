@@ -35,7 +35,7 @@ func readMailbox(u *url.URL) (mailbox, error) {
 	b := mailbox{implicit: u.Scheme == "smtps", user: u.User.Username()}
 	b.password, _ = u.User.Password()
 	if u.Hostname() == "" {
-		return b, errors.New("names no host: write smtp://HOST/?from=...&to=...")
+		return b, errors.New("names no host: write smtp://HOST/?from=ADDRESS&to=ADDRESS")
 	}
 	if b.user != "" && b.password == "" {
 		return b, errors.New("names a user and no password: write USER:${NAME}@HOST, with the password in the environment variable NAME")
@@ -129,8 +129,7 @@ func (r Receiver) converse(conn net.Conn, m *Message, secure *tls.Config) error 
 // smtpError tells a refusal for good (5yz) from others, RFC 5321 4.2.1.
 func smtpError(err error) error {
 	var reply *textproto.Error
-	var cert *tls.CertificateVerificationError
-	if errors.As(err, &reply) && reply.Code >= 500 || errors.As(err, &cert) {
+	if errors.As(err, &reply) && reply.Code >= 500 {
 		return finalError{err}
 	}
 	return err

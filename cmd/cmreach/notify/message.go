@@ -82,10 +82,14 @@ func brokenWord(c *history.Changes) string {
 			word = w
 		}
 	}
-	if word == "" || len(c.Broken) < c.Counts.Broken {
+	switch {
+	case word != "" && len(c.Broken) == c.Counts.Broken:
+		return word
+	case c.Counts.Broken == 1:
+		return "failure"
+	default:
 		return "failures"
 	}
-	return word
 }
 
 // standing says how the run stands by itself.
@@ -95,17 +99,26 @@ func (m *Message) standing() string {
 	switch {
 	case m.Run.End.Err != "":
 		return "the check broke off"
+	case failed > 0 && failed == t.Hosts && failed > 1:
+		return fmt.Sprintf("NOT READY, all %d hosts fail", failed)
 	case failed > 0:
-		return fmt.Sprintf("NOT READY, %d of %d hosts fail", failed, t.Hosts)
+		return fmt.Sprintf("NOT READY, %d of %s", failed, counted(t.Hosts, "host fails", "hosts fail"))
 	case faulty > 0:
-		return fmt.Sprintf("this machine could not test %d of %d hosts", faulty, t.Hosts)
+		return fmt.Sprintf("this machine could not test %d of %s", faulty, counted(t.Hosts, "host", "hosts"))
 	case undecided > 0:
-		return fmt.Sprintf("NOT DECIDED, %d of %d hosts", undecided, t.Hosts)
+		return fmt.Sprintf("NOT DECIDED, %d of %s", undecided, counted(t.Hosts, "host", "hosts"))
 	case m.Exit != verdict.ExitOpen:
 		return "NOT DECIDED"
 	default:
-		return fmt.Sprintf("READY, %d hosts", t.Hosts)
+		return fmt.Sprintf("READY, %s", counted(t.Hosts, "host", "hosts"))
 	}
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // sections are the text of a message: what changed, why, and what to do.
@@ -128,14 +141,17 @@ func (m *Message) sections() []section {
 	if s := m.causes(); len(s.lines) > 0 {
 		out = append(out, s)
 	}
-	last := []string{line("All hosts now: " + m.standing())}
-	if m.Changes != nil && m.Changes.Counts.Still > 0 {
-		last = append(last, fmt.Sprintf("Broken before, and still: %d paths", m.Changes.Counts.Still))
+	if m.Changes != nil { // else the subject says so
+		now := []string{line(m.standing())}
+		if m.Changes.Counts.Still > 0 {
+			now = append(now, "broken before, and still: "+counted(m.Changes.Counts.Still, "path", "paths"))
+		}
+		out = append(out, section{"How all of it stands now", now})
 	}
 	if m.More != "" {
-		last = append(last, line("More: "+m.More))
+		out = append(out, section{"To see more", []string{line(m.More)}})
 	}
-	return append(out, section{"How it stands", last})
+	return out
 }
 
 // causes are the explanations of all that fails now, with what to do.

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -73,10 +74,11 @@ func (r Receiver) send(ctx context.Context, m *Message, o Options) error {
 		err = r.try(limited, m, o.Roots)
 		cancel()
 		var final finalError
+		var cert *tls.CertificateVerificationError
 		if err == nil {
 			return nil
 		}
-		if errors.As(err, &final) || n == tries || ctx.Err() != nil {
+		if errors.As(err, &final) || errors.As(err, &cert) || n == tries || ctx.Err() != nil {
 			break
 		}
 		pause := time.Duration(float64(backoff<<(n-1)) * (0.5 + rand.Float64())) //nolint:gosec // to spread tries, not to hide anything
@@ -92,7 +94,8 @@ func (r Receiver) send(ctx context.Context, m *Message, o Options) error {
 			break
 		}
 	}
-	return fmt.Errorf("could not notify %s after %s: %s", r, times(n), r.redact(why(err))) //nolint:errorlint // a wrapped one would show the URL
+	// Not wrapped: that would show the URL.
+	return fmt.Errorf("could not notify %s after %s: %s", r, times(n), r.redact(why(err)))
 }
 
 func times(n int) string {

@@ -97,7 +97,19 @@ func sendLocal(ctx context.Context, path, text string) error {
 func (m *Message) summary() string {
 	parts := []string{m.Subject()}
 	for _, s := range m.sections() {
-		parts = append(parts, s.title+": "+strings.Join(s.lines, "; "))
+		text := s.title + ":"
+		for i, l := range s.lines {
+			l = strings.TrimSpace(l)
+			switch {
+			case strings.HasPrefix(l, "do: "):
+				text += " (" + l + ")"
+			case i > 0:
+				text += "; " + l
+			default:
+				text += " " + l
+			}
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, " | ")
 }
