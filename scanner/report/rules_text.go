@@ -193,16 +193,14 @@ func ruleMD(s string) string {
 	var b strings.Builder
 	for _, r := range clean(s) {
 		switch {
-		case r == '<' || r == '>' || r == '&':
+		case strings.ContainsRune("<>&@", r):
 			fmt.Fprintf(&b, "&#%d;", r)
-		case r == '@':
-			b.WriteString("&#64;")
-		case strings.ContainsRune("\\`*_{}[]()#+!|~$", r):
+		case strings.ContainsRune("\\`*_[]|~$", r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		default:
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), "://", "&#58;//")
 }
