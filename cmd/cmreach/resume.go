@@ -173,6 +173,9 @@ func (c *checkRun) replay() error {
 	p.done = slices.Clone(c.seen)
 	p.sum()
 	c.progress.before = c.targets()
+	if p.End != nil {
+		c.from.list = slices.Clone(p.End.Sources)
+	}
 	return p.Cut(p.file)
 }
 
