@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ func TestCountsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		counted := [4]int{} // passed, failure, error, skipped
+		seen := [4]int{} // passed, failure, error, skipped
 		var b strings.Builder
 		if err := errors.Join(report.JUnit(&b, run)); err != nil {
 			t.Fatalf("%v", err)
@@ -119,10 +120,11 @@ func TestCountsAgree(t *testing.T) {
 				continue
 			}
 			for i, fate := range []string{"passed", "failure", "error", "skipped"} {
-				counted[i] += own[fate]
+				seen[i] += own[fate]
 			}
 		}
-		agree(t, run, counted)
+		agree(t, run, seen)
+		inOtherShapes(t, run, seen)
 	})
 }
 
@@ -218,4 +220,37 @@ func limits(t *rapid.T) verdict.FailOn {
 		t.Fatalf("%v", err)
 	}
 	return fail
+}
+
+// inOtherShapes holds the other granularities, and the parts, against the path
+// by path report.
+func inOtherShapes(t *rapid.T, run *report.Run, paths [4]int) {
+	hosts := counted(t, renderTo(t, junitWith(t, "host"), run))
+	causes := counted(t, renderTo(t, junitWith(t, "cause"), run))
+	for name, got := range map[string]map[string]int{"hosts": hosts, "causes": causes} {
+		if (got["failure"] > 0) != (paths[1] > 0) || got["error"] > 0 && paths[2] == 0 {
+			t.Errorf("%s: %v for the paths %v", name, got, paths)
+		}
+	}
+	parts := [4]int{}
+	_, err := report.JUnitParts(run, report.JUnitOptions{}, func(_ string, write func(io.Writer) error) error {
+		var b strings.Builder
+		err := write(&b)
+		for i, fate := range []string{"passed", "failure", "error", "skipped"} {
+			parts[i] += counted(t, b.String())[fate]
+		}
+		return err
+	})
+	whole := counted(t, renderTo(t, report.JUnit, run))
+	if err != nil || parts != [4]int{whole["passed"], whole["failure"], whole["error"], whole["skipped"]} {
+		t.Errorf("parts %v of %v, %v", parts, whole, err)
+	}
+}
+
+func renderTo(t fataler, f func(io.Writer, *report.Run) error, r *report.Run) string {
+	var b strings.Builder
+	if err := f(&b, r); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b.String()
 }
