@@ -31,7 +31,7 @@ func (p *program) check(args []string) (int, error) {
 	set, failErr := failOn(f.fail)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
-		if err = writable(outs); err == nil { // else nothing is to be sent
+		if err = errors.Join(writable(outs), writableLists(f.lists)); err == nil { // else nothing is to be sent
 			dns, notes, err = s.lookUpNames(p.ctx, list, site)
 		}
 		return err
@@ -49,7 +49,7 @@ func (p *program) check(args []string) (int, error) {
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, resolver: dns, notes: notes, log: log,
+		program: p, plan: plan, set: set, outs: outs, lists: f.lists, verbose: f.verbose, resolver: dns, notes: notes, log: log,
 		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
 		prior: f.continues, args: f.kept(),
 	}
@@ -81,15 +81,7 @@ func (p *program) check(args []string) (int, error) {
 
 // renderAll writes the outputs that were not written as the run went on.
 func (c *checkRun) renderAll(run *report.Run) error {
-	for _, o := range c.outs {
-		if c.streamed(o) {
-			continue
-		}
-		if err := c.render(o, run, c.look(c.verbose)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.renderEach(slices.DeleteFunc(slices.Clone(c.outs), c.streamed), c.lists, run, c.verbose)
 }
 
 // settings are the flags of a run and what was read out of them.
@@ -107,7 +99,8 @@ type checkRun struct {
 	plan     *profiles.Plan
 	set      verdict.StateSet
 	outs     []output
-	verbose  bool // the text lists every host
+	lists    string // the folder for the advice; empty: not asked for
+	verbose  bool   // the text lists every host
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
@@ -272,6 +265,7 @@ func (c *checkRun) end() record.End {
 		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: c.run.Tally.Exit(),
 	}
 	end.Packets, end.Loss, end.Doubt = c.totals()
+	end.Hurdles = c.hurdles()
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -307,7 +301,19 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
 		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
+		Unchecked: unchecked(c.plan),
 	}
+}
+
+// unchecked are the required rows that apply, and that the plan does not check.
+func unchecked(p *profiles.Plan) []record.Unchecked {
+	var out []record.Unchecked
+	for _, l := range p.LeftOut {
+		if l.Gap && l.Need == scanner.Required {
+			out = append(out, record.Unchecked{Requirement: l.Requirement, AnyOf: l.AnyOf, Reason: l.Reason})
+		}
+	}
+	return out
 }
 
 func (c *checkRun) config(engine *engine) scanner.Config {
@@ -335,7 +341,7 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
-func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
+func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) || c.lists != "" }
 
 // spared is a resolver that gives away no address that must not be touched.
 type spared struct {

@@ -21,6 +21,7 @@ type checkFlags struct {
 	pcap      string
 	pcapAll   bool
 	resume    string
+	lists     string
 	set       *pflag.FlagSet
 	continues *prior // the record that is gone on with; nil: a new run
 }
@@ -28,9 +29,10 @@ type checkFlags struct {
 func (p *program) checkFlagSet() *checkFlags {
 	f := &checkFlags{set: p.flagSet("check", "[FLAGS] [TARGET…]")}
 	f.register(f.set)
-	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, csv, md; may be repeated (default text)")
 	f.set.StringSliceVar(&f.fail, "fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	f.set.StringVar(&f.resume, "resume", "", "go on with the run of this record (`RUN.jsonl`) where it was interrupted or killed; alone it takes the plan from the record")
+	f.set.StringVar(&f.lists, "advice", "", adviceHelp)
 	f.set.BoolVar(&f.audit, "audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	f.set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no remarks")
 	f.set.BoolVarP(&f.verbose, "verbose", "v", false, "all hosts and all evidence, and a log")
@@ -69,7 +71,7 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // how are the flags that say how a plan is carried out and reported, and not
 // what it is: these may be others when a run is gone on with.
 var how = []string{
-	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
+	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "advice", "fail-on", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
 }
 
 // once are those of them that a record does not keep.
@@ -140,7 +142,7 @@ func (f *checkFlags) given(without []string) []string {
 		}
 		for _, v := range values {
 			switch g.Name {
-			case "targets", "site", "far-end-key-file":
+			case "targets", "site", "far-end-key-file", "advice":
 				v = whole(v)
 			case "profile":
 				if isFile(v) {

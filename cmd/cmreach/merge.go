@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
@@ -17,8 +18,9 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, csv, md; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	lists := fs.String("advice", "", adviceHelp)
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
@@ -28,7 +30,7 @@ func (p *program) merge(args []string) (int, error) {
 	if err := errors.Join(outErr, failErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := errors.Join(writable(outs), writableLists(*lists)); err != nil {
 		return 0, usage(err)
 	}
 	run, done, err := p.mergeRecords(fs.Args(), set)
@@ -36,10 +38,8 @@ func (p *program) merge(args []string) (int, error) {
 		return 0, err
 	}
 	defer done()
-	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
-			return 0, err
-		}
+	if err := p.renderEach(outs, *lists, run, *verbose); err != nil {
+		return 0, err
 	}
 	return run.Exit(), nil
 }
@@ -200,8 +200,16 @@ func (m *merger) header() record.Header {
 		if r.Truncated != nil {
 			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
 		}
+		for _, u := range in.Unchecked {
+			if !slices.ContainsFunc(h.Unchecked, func(have record.Unchecked) bool { return have.Requirement == u.Requirement }) {
+				h.Unchecked = append(h.Unchecked, u)
+			}
+		}
 		h.Merged = append(h.Merged, origins(r)...)
 	}
+	h.Unchecked = slices.DeleteFunc(h.Unchecked, func(u record.Unchecked) bool {
+		return slices.ContainsFunc(h.Rows, func(row *scanner.Requirement) bool { return row.ID == u.Requirement })
+	})
 	h.Profiles = each(h.Profiles)
 	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
 	h.Engine, h.Depth, h.Rate = plus(engines), plus(depths), plus(rates)
@@ -219,6 +227,7 @@ func (m *merger) end(hosts int) record.End {
 		}
 		out.Packets += e.Packets
 		out.Doubt += e.Doubt
+		out.Hurdles = out.Plus(e.Hurdles)
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true

@@ -57,7 +57,7 @@ func readOutputs(flags []string) ([]output, error) {
 // listsHosts reports whether one of the outputs has every host, and not only
 // what the hosts come to together.
 func listsHosts(outs []output, verbose bool) bool {
-	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" })
+	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" && o.format != "md" })
 }
 
 // samePlace is one word for all spellings of a file's name.
@@ -119,6 +119,7 @@ type rendering struct {
 	verbose bool
 	color   bool
 	width   int
+	lists   string // the folder with the advice for each client; empty: not asked for
 }
 
 // print writes data to standard output.
@@ -144,7 +145,7 @@ func (p *program) printJSON(v any) error {
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
 	write := func(w io.Writer) error {
-		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, Lists: r.lists}
 		opts.Color = r.color && o.file == ""
 		return report.Write(w, o.format, run, opts)
 	}

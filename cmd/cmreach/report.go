@@ -13,8 +13,9 @@ import (
 // report renders a recorded run, judged anew by this version's rules.
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, csv, md; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
+	lists := fs.String("advice", "", adviceHelp)
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
@@ -28,7 +29,7 @@ func (p *program) report(args []string) (int, error) {
 	if err := errors.Join(outErr, failErr, argErr); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := errors.Join(writable(outs), writableLists(*lists)); err != nil {
 		return 0, usage(err)
 	}
 	name := fs.Arg(0)
@@ -41,17 +42,15 @@ func (p *program) report(args []string) (int, error) {
 	}
 	defer done()
 	opinion := judge
-	if !listsHosts(outs, *verbose) {
+	if !listsHosts(outs, *verbose) && *lists == "" {
 		opinion = judgeBriefly
 	}
 	run, err := report.Load(source, report.Options{Judge: opinion, Fail: set})
 	if err != nil {
 		return 0, usage(badRecord(name, err))
 	}
-	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
-			return 0, err
-		}
+	if err := p.renderEach(outs, *lists, run, *verbose); err != nil {
+		return 0, err
 	}
 	if run.Truncated != nil {
 		rest := "run the check again for the rest"

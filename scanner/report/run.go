@@ -49,6 +49,8 @@ type Run struct {
 	judge   Judge
 	grouper *cause.Grouper // nil: the causes are known
 	look    look
+	tags    tagNames
+	advisor *cause.Advisor
 }
 
 // Host is one host of a run.
@@ -65,7 +67,7 @@ func New(h record.Header, src Source, o Options) *Run {
 	}
 	return &Run{
 		Header: h, Tally: verdict.NewTally(o.Fail), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
-		look: newLook(),
+		look: newLook(), advisor: newAdvisor(h, o.Fail),
 	}
 }
 
@@ -75,6 +77,8 @@ func (r *Run) Add(h *Host) {
 	r.Coverage.AddHost(h.Findings)
 	r.grouper.AddHost(h.Findings)
 	r.look.add(h, class)
+	r.tags.addHost(h.Findings)
+	r.advisor.AddHost(&h.Host, h.Findings)
 	remarked := false
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -93,6 +97,7 @@ func (r *Run) Add(h *Host) {
 func (r *Run) Close(end record.End, cut *record.Truncated) {
 	r.End, r.Truncated = end, cut
 	r.Causes, r.grouper = r.grouper.Causes(), nil
+	r.advisor.Close(r.Complete())
 }
 
 // Load reads a record and sums it up. A record that was cut is no error: what

@@ -1,0 +1,230 @@
+package report
+
+import (
+	"cmp"
+	"cmreach/scanner/cause"
+	"cmreach/scanner/verdict"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// profiles says for each profile whether it is ready, with its paths by state.
+func (t *text) profiles() {
+	if t.r.Tally.Hosts == 0 {
+		return
+	}
+	t.out.head("BY PROFILE")
+	parts := t.inProfileOrder()
+	width := 0
+	for _, p := range parts {
+		width = min(max(width, len([]rune(clean(p.Name)))), 28)
+	}
+	for _, p := range parts {
+		c, word := t.profile(p.Name)
+		line := fmt.Sprintf("%-*s  %-11s  %s", width, short(clean(p.Name), width), word, byState(p))
+		t.out.colored(c, 2, width+17, line)
+	}
+}
+
+// byState counts the paths of a part.
+func byState(p verdict.Part) string {
+	s := fmt.Sprintf("%s: %d open", paths(p.Total()), p.States[verdict.Open])
+	if rest := others(p.States); rest != "" {
+		s += ", " + rest
+	}
+	if n := p.Classes[verdict.ClassOptional] + p.Classes[verdict.ClassSatisfied]; n > 0 {
+		s += fmt.Sprintf("; %d need not be open", n)
+	}
+	return s
+}
+
+func paths(n int) string { return count(n, "path") }
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// inProfileOrder are the counts by profile as the profiles were named.
+func (t *text) inProfileOrder() []verdict.Part {
+	place := func(p verdict.Part) int { return slices.Index(t.r.Header.Profiles, p.Name) }
+	return slices.SortedStableFunc(slices.Values(t.r.Tally.Profiles), func(a, b verdict.Part) int { return cmp.Compare(place(a), place(b)) })
+}
+
+// detail is what the short text has room for: the causes, and parts of what is
+// said of each.
+type detail struct {
+	left  int // lines
+	parts map[int]map[int][]string
+}
+
+// details fills a screen and no more. What matters most comes to it first; what
+// has no place is counted.
+func (t *text) details() {
+	if t.r.Tally.Hosts == 0 {
+		return
+	}
+	methods := t.out.hold(t.advice)
+	d := detail{left: textDetail - 1 - bodyLines(methods), parts: map[int]map[int][]string{}} // 1: what more there is
+	var all []numbered
+	for _, s := range t.sections() {
+		for i := range s.causes {
+			all = append(all, numbered{n: len(all) + 1, section: s, cause: &s.causes[i]})
+		}
+	}
+	t.choose(&d, all)
+	t.chosen(&d, all)
+	more := []string{}
+	if n := len(all) - len(d.parts); n > 0 {
+		more = append(more, count(n, "more cause"))
+	}
+	if b := t.out.hold(t.byBoundary); len(b) > 0 && bodyLines(b) <= d.left {
+		d.left -= bodyLines(b)
+		t.byBoundary()
+	}
+	view := t.r.measured()
+	if rows := t.out.hold(func() { t.rows(view) }); len(rows) <= d.left {
+		d.left -= len(rows)
+		t.out.head("WHAT WORKS")
+		t.rows(view)
+	} else {
+		more = append(more, count(len(t.r.Tally.Requirements), "row"))
+	}
+	if n := t.r.Tally.Hosts - t.hosts(view, d.left); n > 0 {
+		more = append(more, hosts(n))
+	}
+	t.advice()
+	if len(more) > 0 {
+		t.out.line("")
+		t.out.para(2, 2, "-v shows "+strings.Join(more, ", ")+", and all evidence.")
+	}
+}
+
+// bodyLines counts the lines that are no heads and not empty.
+func bodyLines(lines []string) int {
+	n := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "  ") || strings.HasPrefix(l, "\x1b") && strings.Contains(l, "m  ") {
+			n++
+		}
+	}
+	return n
+}
+
+// numbered is a cause with its number in the report.
+type numbered struct {
+	n int
+	section
+	cause *cause.Cause
+}
+
+// choose takes the first cause with what to do, then the sentences of the
+// others, then what to do about each, then the rest.
+func (t *text) choose(d *detail, all []numbered) {
+	all = all[:min(len(all), textCauses)]
+	take := func(c numbered, part int) {
+		if _, ok := d.parts[c.n]; !ok && part != partMessage {
+			return
+		}
+		lines := t.out.hold(func() { t.causePart(c.color, c.n, c.cause, part) })
+		if len(lines) == 0 || len(lines) > d.left || d.parts[c.n][part] != nil {
+			return
+		}
+		if d.parts[c.n] == nil {
+			d.parts[c.n] = map[int][]string{}
+		}
+		d.parts[c.n][part] = lines
+		d.left -= len(lines)
+		t.say(c.n, c.cause, part)
+	}
+	if len(all) > 0 {
+		take(all[0], partMessage)
+		take(all[0], partAdvice)
+	}
+	for _, part := range []int{partMessage, partAdvice, partHosts, partSeen, partPlaces, partAdvice + 1, partAdvice + 2} {
+		for _, c := range all {
+			take(c, part)
+		}
+	}
+}
+
+// chosen writes the causes as they were chosen.
+func (t *text) chosen(d *detail, all []numbered) {
+	head := ""
+	for _, c := range all {
+		parts, ok := d.parts[c.n]
+		if !ok {
+			continue
+		}
+		if c.head != head {
+			head = c.head
+			t.out.head(head)
+		}
+		for part := range partAdvice + len(c.cause.Advice) {
+			for _, l := range parts[part] {
+				t.out.line(l)
+			}
+		}
+	}
+}
+
+// advice says which ways to install the client would work, for how many.
+func (t *text) advice() {
+	methods := t.r.Methods()
+	rest := otherMethods(methods)
+	if len(rest) == len(methods) {
+		return
+	}
+	t.out.head("INSTALLATION METHODS, FOR HOW MANY CLIENTS")
+	width := max(5, len(fmt.Sprint(clients(methods))))
+	t.out.line(fmt.Sprintf("  %-6s  %*s  not proven  %*s  undecided", "", width, "yes", width, "no"))
+	for i := range methods {
+		m := &methods[i]
+		if !m.Checked {
+			continue
+		}
+		c := green
+		switch {
+		case m.Clients[cause.AnswerNo] > 0 || m.Shared.Answer == cause.AnswerNo:
+			c = red
+		case m.Shared.Answer != cause.AnswerYes || m.Total() > m.Clients[cause.AnswerYes]:
+			c = yellow
+		}
+		t.out.line(t.out.paint(c, fmt.Sprintf("  %-6s  %*d  %10d  %*d  %9d", m.Name, width, m.Clients[cause.AnswerYes], m.Clients[cause.AnswerNotProven],
+			width, m.Clients[cause.AnswerNo], m.Clients[cause.AnswerUndecided])))
+	}
+	t.shared(methods)
+	if len(rest) > 0 {
+		t.out.para(2, 2, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
+	}
+	if t.o.Lists != "" {
+		t.out.para(2, 2, fmt.Sprintf("Lists of the clients, and advice.csv, are in %s", t.o.Lists))
+	}
+}
+
+// shared says what holds for all clients. Methods with the same trouble share
+// the sentence.
+func (t *text) shared(methods []cause.Method) {
+	var sentences []string
+	names := map[string][]string{}
+	for i := range methods {
+		m := &methods[i]
+		if !m.Checked || m.Shared.Answer == cause.AnswerYes {
+			continue
+		}
+		s := m.Shared.Reason
+		if r := remedy(m); r != "" {
+			s += "; " + r
+		}
+		if names[s] == nil {
+			sentences = append(sentences, s)
+		}
+		names[s] = append(names[s], m.Name)
+	}
+	for _, s := range sentences {
+		t.out.para(2, 4, "All clients, "+strings.Join(names[s], ", ")+": "+s+".")
+	}
+}
