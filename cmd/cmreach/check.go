@@ -50,7 +50,7 @@ func (p *program) check(args []string) (int, error) {
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
 		program: p, plan: plan, set: set, outs: outs, lists: f.lists, verbose: f.verbose, resolver: dns, notes: notes, log: log,
-		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
+		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet, f.verbose),
 		prior: f.continues, args: f.kept(),
 	}
 	if f.audit {
@@ -220,7 +220,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 		return nil
 	case ev.Progress != nil:
 		c.last = *ev.Progress
-		c.progress.show(c.last, c.targets())
+		c.progress.show(c.last, c.targets(), c.run.Tally)
 		if now := time.Now(); now.Sub(c.noted) >= notice {
 			return c.note(w, now)
 		}

@@ -146,7 +146,7 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 	run := &checkRun{
 		program: d.program, plan: plan, set: verdict.DefaultFail, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
 		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
-		progress: d.newProgress(plan.Hosts(), d.quiet),
+		progress: d.newProgress(plan.Hosts(), d.quiet, false),
 	}
 	loaded, err := run.do()
 	if err != nil {

@@ -219,11 +219,17 @@ func overwrite(name string, write func(io.Writer) error) error {
 	return nil
 }
 
+// narrowest is the narrowest terminal that the text is fitted to.
+const narrowest = 40
+
 // look finds out what standard output is.
 func (p *program) look(verbose bool) rendering {
 	r := rendering{verbose: verbose, width: 80}
 	if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		r.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width >= narrowest {
+			r.width = min(r.width, width) // wider lines are no easier to read
+		}
 	}
 	return r
 }

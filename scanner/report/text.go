@@ -71,6 +71,7 @@ type text struct {
 	failing, errors, undecided, untested, byHand []cause.Cause
 
 	said  map[string]int // the cause that gave an advice first
+	same  map[string]int // how many causes have a sentence
 	brief bool           // only what matters first
 
 	each *cause.Advisor // for -v, host by host
@@ -112,7 +113,7 @@ func (t *text) verdict() banner {
 // numbers counts the hosts by what they met.
 func (t *text) numbers() string {
 	by := t.r.Tally.HostsBy
-	return fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
+	return fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to test elsewhere %d.",
 		by[verdict.ClassPassed]+by[verdict.ClassSatisfied], by[verdict.ClassFailed], by[verdict.ClassUndecided],
 		by[verdict.ClassError], by[verdict.ClassUntested])
 }

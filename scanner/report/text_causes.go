@@ -73,7 +73,11 @@ func (t *text) causePart(col color, n int, c *cause.Cause, part int) {
 	indent := 2 + len(mark)
 	switch part {
 	case partMessage:
-		t.out.colored(col, 2, indent, mark+c.Message)
+		s := mark + c.Message
+		if t.twice(c.Message) && len(c.Requirements) > 0 {
+			s += " (" + short(words(c.Requirements), 60) + ")"
+		}
+		t.out.colored(col, 2, indent, s)
 	case partHosts:
 		if len(c.Sample) > 0 {
 			t.out.labelled(indent, "hosts: ", sample(*c))
@@ -100,6 +104,18 @@ func (t *text) causePart(col color, n int, c *cause.Cause, part int) {
 		}
 		t.out.labelled(indent, label, a)
 	}
+}
+
+// twice reports whether several causes say the same, as one port is in the rows
+// of several profiles.
+func (t *text) twice(message string) bool {
+	if t.same == nil {
+		t.same = map[string]int{}
+		for _, c := range t.r.Causes {
+			t.same[c.Message]++
+		}
+	}
+	return t.same[message] > 1
 }
 
 // say notes that a part was written.

@@ -125,20 +125,22 @@ type numbered struct {
 // others, then what to do about each, then the rest.
 func (t *text) choose(d *detail, all []numbered) {
 	all = all[:min(len(all), textCauses)]
-	take := func(c numbered, part int) {
-		if _, ok := d.parts[c.n]; !ok && part != partMessage {
-			return
+	take := func(c numbered, part int) bool {
+		_, ok := d.parts[c.n]
+		if !ok && part != partMessage {
+			return false
 		}
 		lines := t.out.hold(func() { t.causePart(c.color, c.n, c.cause, part) })
 		if len(lines) == 0 || len(lines) > d.left || d.parts[c.n][part] != nil {
-			return
+			return ok
 		}
-		if d.parts[c.n] == nil {
+		if !ok {
 			d.parts[c.n] = map[int][]string{}
 		}
 		d.parts[c.n][part] = lines
 		d.left -= len(lines)
 		t.say(c.n, c.cause, part)
+		return true
 	}
 	if len(all) > 0 {
 		take(all[0], partMessage)
@@ -146,7 +148,9 @@ func (t *text) choose(d *detail, all []numbered) {
 	}
 	for _, part := range []int{partMessage, partAdvice, partHosts, partSeen, partPlaces, partAdvice + 1, partAdvice + 2} {
 		for _, c := range all {
-			take(c, part)
+			if !take(c, part) { // the causes are shown up to one, with none left out before it
+				break
+			}
 		}
 	}
 }
@@ -196,35 +200,38 @@ func (t *text) advice() {
 		t.out.line(t.out.paint(c, fmt.Sprintf("  %-6s  %*d  %10d  %*d  %9d", m.Name, width, m.Clients[cause.AnswerYes], m.Clients[cause.AnswerNotProven],
 			width, m.Clients[cause.AnswerNo], m.Clients[cause.AnswerUndecided])))
 	}
-	t.shared(methods)
+	s := shared(methods)
 	if len(rest) > 0 {
-		t.out.para(2, 2, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
+		s = append(s, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
 	}
 	if t.o.Lists != "" {
-		t.out.para(2, 2, fmt.Sprintf("Lists of the clients, and advice.csv, are in %s", t.o.Lists))
+		s = append(s, "Lists of the clients are in "+t.o.Lists)
+	}
+	if len(s) > 0 {
+		t.out.para(2, 2, strings.Join(s, " "))
 	}
 }
 
-// shared says what holds for all clients. Methods with the same trouble share
-// the sentence.
-func (t *text) shared(methods []cause.Method) {
-	var sentences []string
-	names := map[string][]string{}
+// shared says what holds for all clients, whatever their own paths are.
+func shared(methods []cause.Method) []string {
+	var out, reasons, counts []string
+	prove := ""
 	for i := range methods {
 		m := &methods[i]
-		if !m.Checked || m.Shared.Answer == cause.AnswerYes {
-			continue
+		switch {
+		case !m.Checked || m.Shared.Answer == cause.AnswerYes:
+		case remedy(m) != "":
+			prove = remedy(m)
+			counts = append(counts, fmt.Sprintf("%s %d", m.Name, m.Shared.Untested))
+		default:
+			reasons = append(reasons, m.Shared.Reason)
 		}
-		s := m.Shared.Reason
-		if r := remedy(m); r != "" {
-			s += "; " + r
-		}
-		if names[s] == nil {
-			sentences = append(sentences, s)
-		}
-		names[s] = append(names[s], m.Name)
 	}
-	for _, s := range sentences {
-		t.out.para(2, 4, "All clients, "+strings.Join(names[s], ", ")+": "+s+".")
+	if len(reasons) > 0 {
+		out = append(out, "For all clients: "+strings.Join(reasons, "; ")+".")
 	}
+	if len(counts) > 0 {
+		out = append(out, fmt.Sprintf("Not proven are the paths that start elsewhere (%s): %s.", strings.Join(counts, ", "), prove))
+	}
+	return out
 }
