@@ -44,8 +44,8 @@ type Opinion struct {
 	From     scanner.Role // where one of these starts
 }
 
-// add takes a required finding of the class.
-func (o *Opinion) add(f *verdict.Finding, c verdict.Class) {
+// add takes a required finding of the class, and its reason if that is asked for.
+func (o *Opinion) add(f *verdict.Finding, c verdict.Class, reasons bool) {
 	var answer Answer
 	switch c {
 	case verdict.ClassFailed:
@@ -61,8 +61,8 @@ func (o *Opinion) add(f *verdict.Finding, c verdict.Class) {
 	if answer <= o.Answer {
 		return
 	}
-	if o.Answer = answer; answer == AnswerNotProven {
-		return // the number of the paths is the reason
+	if o.Answer = answer; answer == AnswerNotProven || !reasons {
+		return // the number of the paths is the reason, or nobody asks
 	}
 	o.Reason = f.Requirement + " is " + f.State.String()
 	if f.To != scanner.RoleClient {
@@ -107,6 +107,9 @@ type Unchecked struct{ Requirement, AnyOf, Reason string }
 // and so are those to servers, which it shares with all others. What the
 // advisor keeps does not grow with the number of clients.
 type Advisor struct {
+	// Reasons asks for the reasons of the opinions on each client.
+	Reasons bool
+
 	fail    verdict.StateSet
 	methods []Method
 	at      map[string]int // by profile, of those that were checked
@@ -168,16 +171,20 @@ func NewAdvisor(profiles []string, rows []*scanner.Requirement, gaps []Unchecked
 func (a *Advisor) AddHost(h *scanner.Host, findings []verdict.Finding) []Opinion {
 	clear(a.own)
 	isClient := false
+	profile, m, checked := "", 0, false // of the finding before: mostly the same
 	for i := range findings {
 		f := &findings[i]
 		isClient = isClient || f.To == scanner.RoleClient
-		m, ok := a.at[f.Profile]
+		if i == 0 || f.Profile != profile {
+			profile = f.Profile
+			m, checked = a.at[profile]
+		}
 		switch {
-		case !ok || !f.Required:
+		case !checked || !f.Required:
 		case f.To == scanner.RoleClient:
-			a.own[m].add(f, verdict.Classify(*f, a.fail))
+			a.own[m].add(f, verdict.ClassOf(f, a.fail), a.Reasons)
 		default:
-			a.methods[m].Shared.add(f, verdict.Classify(*f, a.fail))
+			a.methods[m].Shared.add(f, verdict.ClassOf(f, a.fail), true)
 			a.see(m, f.Requirement)
 		}
 	}
@@ -185,7 +192,9 @@ func (a *Advisor) AddHost(h *scanner.Host, findings []verdict.Finding) []Opinion
 		return nil
 	}
 	for m, rows := range a.rows {
-		a.own[m] = worse(a.own[m], missing(rows, findings))
+		if len(rows) > 0 && a.own[m].Answer == AnswerYes {
+			a.own[m] = missing(rows, findings)
+		}
 	}
 	own := a.own
 	if h.Addresses > 1 {
@@ -197,13 +206,20 @@ func (a *Advisor) AddHost(h *scanner.Host, findings []verdict.Finding) []Opinion
 	return own
 }
 
-// missing is the opinion on a client of which a row was not checked.
+// missing is the opinion on a client of which a row was perhaps not checked.
 func missing(rows []string, findings []verdict.Finding) Opinion {
-	for i, id := range rows {
-		if i < len(findings) && findings[i].Requirement == id {
-			continue // mostly the rows of the host are those of the profile
+	at := 0 // the rows of a host are in the order of the profile
+	for _, id := range rows {
+		from := at
+		for at < len(findings) && findings[at].Requirement != id {
+			at++
 		}
-		if !slices.ContainsFunc(findings, func(f verdict.Finding) bool { return f.Requirement == id }) {
+		if at < len(findings) {
+			continue
+		}
+		for at = 0; at < from && findings[at].Requirement != id; at++ {
+		}
+		if at == from {
 			return Opinion{Answer: AnswerNotProven, Reason: id + " was not checked"}
 		}
 	}

@@ -188,4 +188,23 @@ func TestMissingRow(t *testing.T) {
 	if own[0].Answer != cause.AnswerNotProven || own[0].Reason != "push/smb was not checked" || own[1].Answer != cause.AnswerYes {
 		t.Errorf("%+v", own)
 	}
+	odd := []*scanner.Requirement{rows[0], methodRow("icmp", "push", scanner.RoleClient, ""), methodRow("epm", "push", scanner.RoleClient, "")}
+	a = cause.NewAdvisor([]string{"push"}, odd, nil, verdict.DefaultFail)
+	have := func(order ...int) cause.Opinion {
+		var f []verdict.Finding
+		for _, i := range order {
+			f = append(f, about(odd[i], "pc0", verdict.Open))
+		}
+		return a.AddHost(&scanner.Host{Name: "pc0"}, f)[0]
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}} {
+		if o := have(order...); o.Answer != cause.AnswerYes {
+			t.Errorf("in the order %v: %+v", order, o)
+		}
+	}
+	for left, order := range [][]int{{2, 1}, {0, 2}, {1, 0}} {
+		if o := have(order...); o.Answer != cause.AnswerNotProven || o.Reason != odd[left].ID+" was not checked" {
+			t.Errorf("%v of three rows: %+v", order, o)
+		}
+	}
 }

@@ -109,6 +109,7 @@ func Advice(ws []io.Writer, r *Run) error {
 	}
 	a := newAdviceWriter(ws, r)
 	again := newAdvisor(r.Header, r.Tally.Fail)
+	again.Reasons = true
 	for h, err := range r.Hosts() {
 		if err != nil {
 			return err

@@ -19,6 +19,8 @@ const (
 	textDetail = 20 // lines about causes, methods, rows and hosts, all together
 	textCauses = 8
 	textNotes  = 3
+
+	textBoundaries = 6 // lines that always have room
 )
 
 // TextOptions say how the text looks.

@@ -67,8 +67,12 @@ func (t *text) details() {
 	if t.r.Tally.Hosts == 0 {
 		return
 	}
-	methods := t.out.hold(t.advice)
+	methods, boundaries := t.out.hold(t.advice), t.out.hold(t.byBoundary)
 	d := detail{left: textDetail - 1 - bodyLines(methods), parts: map[int]map[int][]string{}} // 1: what more there is
+	few := len(boundaries) > 0 && bodyLines(boundaries) <= textBoundaries
+	if few {
+		d.left -= bodyLines(boundaries)
+	}
 	var all []numbered
 	for _, s := range t.sections() {
 		for i := range s.causes {
@@ -79,10 +83,16 @@ func (t *text) details() {
 	t.chosen(&d, all)
 	more := []string{}
 	if n := len(all) - len(d.parts); n > 0 {
-		more = append(more, count(n, "more cause"))
+		more = append(more, count(n, "cause")+" more")
 	}
-	if b := t.out.hold(t.byBoundary); len(b) > 0 && bodyLines(b) <= d.left {
-		d.left -= bodyLines(b)
+	switch n := bodyLines(boundaries); {
+	case n == 0:
+	case !few && n > d.left:
+		more = append(more, fmt.Sprintf("%d boundaries", len(t.r.boundaries())))
+	default:
+		if !few {
+			d.left -= n
+		}
 		t.byBoundary()
 	}
 	view := t.r.measured()
@@ -99,7 +109,7 @@ func (t *text) details() {
 	t.advice()
 	if len(more) > 0 {
 		t.out.line("")
-		t.out.para(2, 2, "-v shows "+strings.Join(more, ", ")+", and all evidence.")
+		t.out.para(2, 2, "-v shows "+strings.Join(more, ", ")+", and the evidence.")
 	}
 }
 

@@ -104,6 +104,28 @@ func TestDetailIsShort(t *testing.T) {
 	}
 }
 
+// A few named parts of the network always have room, many only when they fit.
+func TestBoundariesInTheShortText(t *testing.T) {
+	for _, n := range []int{1, 3, 10, 30} { // and what lies in none
+		run := load(t, runs()[0].record(t), report.Options{})
+		for i := range n {
+			name := "part " + string(rune('a'+i%26)) + string(rune('a'+i/26))
+			run.Header.Boundaries = append(run.Header.Boundaries, name)
+			run.Tally.Boundaries = append(run.Tally.Boundaries, verdict.Boundary{Name: name, Hosts: 1})
+		}
+		out := render(t, plainText, run)
+		if d := detailOf(t, out); len(d) > 20 {
+			t.Errorf("%d lines of detail in\n%s", len(d), out)
+		}
+		if has := strings.Contains(out, "\nBY BOUNDARY\n"); has != (n <= 3) {
+			t.Errorf("%d parts: %t", n, has)
+		}
+		if n == 30 && !strings.Contains(out, "31 boundaries") {
+			t.Errorf("nothing says that parts were left out:\n%s", out)
+		}
+	}
+}
+
 // One host has room for all its rows.
 func TestOneHost(t *testing.T) {
 	r := runs()[0]

@@ -69,6 +69,9 @@ const classes = int(ClassOptional) + 1
 // The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
 func Classify(f Finding, fail StateSet) Class { return f.class(fail) }
 
+// ClassOf is Classify for a finding that need not be copied.
+func ClassOf(f *Finding, fail StateSet) Class { return f.class(fail) }
+
 func (f *Finding) class(fail StateSet) Class {
 	switch {
 	case f.State == Open:
