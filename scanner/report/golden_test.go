@@ -95,6 +95,8 @@ func TestGoldens(t *testing.T) {
 				}
 				golden(t, "golden/"+r.name+".limits.txt", []byte(render(t, plainText, load(t, b, report.Options{Fail: fail}))))
 			}
+			golden(t, "golden/"+r.name+".csv", []byte(render(t, report.CSV, run)))
+			golden(t, "golden/"+r.name+".md", []byte(render(t, report.Markdown, run)))
 			if r.name == "push-ready" {
 				golden(t, "golden/"+r.name+".v.txt", []byte(render(t, verboseText, run)))
 			}
@@ -191,6 +193,7 @@ func TestWriteErrorsAreTold(t *testing.T) {
 	run := load(t, runs()[2].record(t), report.Options{})
 	for name, f := range map[string]func(io.Writer, *report.Run) error{
 		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "prom": promHosts,
+		"csv": report.CSV, "md": report.Markdown,
 	} {
 		for _, room := range []int{0, 1000} {
 			if err := f(&full{room}, run); err == nil || !strings.Contains(err.Error(), "disk full") {
