@@ -68,24 +68,7 @@ func (t *text) answer() {
 	by := r.Tally.HostsBy
 	ready := by[verdict.ClassPassed] + by[verdict.ClassSatisfied]
 	total := r.Tally.Hosts
-	switch exit := r.Tally.Exit(); {
-	case total == 0:
-		t.out.banner(yellow, "NOTHING CHECKED", "no host was checked.")
-	case exit == verdict.ExitFailed:
-		t.out.banner(red, "NOT READY", fmt.Sprintf("%d of %s cannot be reached as required.", by[verdict.ClassFailed], hosts(total)))
-	case exit == verdict.ExitError:
-		t.out.banner(yellow, "NO ANSWER", fmt.Sprintf("this machine could not do the test for %d of %s.", by[verdict.ClassError], hosts(total)))
-	case exit == verdict.ExitUndecided && by[verdict.ClassUndecided] > 0:
-		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total)))
-	case !r.Complete():
-		t.out.banner(yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total)))
-	case ready == 0:
-		t.out.banner(yellow, "NOT TESTED", "no required path starts here; see below from where to test.")
-	case r.merged():
-		t.out.banner(green, "READY", "every required path that the runs have tested is open.")
-	default:
-		t.out.banner(green, "READY", "every required path that can be tested from here is open.")
-	}
+	t.out.banner(r.answer())
 	if total > 0 && !t.brief {
 		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
 			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
@@ -174,8 +157,8 @@ func others(c verdict.Counts) string {
 	return strings.Join(s, ", ")
 }
 
-// causes lists what does not work, by what is to be done about it.
-func (t *text) causes() {
+// sort tells the causes apart by what is to be done about them.
+func (t *text) sort() {
 	for _, c := range t.r.Causes {
 		switch {
 		case t.r.Tally.Fail.Has(c.State):
@@ -190,6 +173,11 @@ func (t *text) causes() {
 			t.undecided = append(t.undecided, c)
 		}
 	}
+}
+
+// causes lists what does not work, by what is to be done about it.
+func (t *text) causes() {
+	t.sort()
 	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
 	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
 	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
@@ -249,6 +237,11 @@ func sample(c cause.Cause) string {
 // nextStep is the one thing to do now.
 func (t *text) nextStep() {
 	t.out.head("NEXT STEP")
+	t.out.para(2, 2, t.next())
+}
+
+// next is nextStep in words.
+func (t *text) next() string {
 	s := "Nothing is left to do for the network: go on with the deployment."
 	if !t.r.Complete() {
 		s = "Nothing is known to be wrong so far."
@@ -275,7 +268,7 @@ func (t *text) nextStep() {
 	if !t.r.Complete() {
 		s += " This run did not come to its end: the hosts that are missing here must be checked again."
 	}
-	t.out.para(2, 2, s)
+	return s
 }
 
 // doubt says how far the silence can be trusted, and what limited the run.
