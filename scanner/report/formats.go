@@ -7,7 +7,7 @@ import (
 )
 
 // Formats are the words for the formats, in the order of the documentation.
-var Formats = []string{"text", "json", "jsonl", "junit"}
+var Formats = []string{"text", "json", "jsonl", "junit", "html"}
 
 // Write renders a run in the format of that name. The options are for text.
 func Write(w io.Writer, format string, r *Run, o TextOptions) error {
@@ -20,6 +20,8 @@ func Write(w io.Writer, format string, r *Run, o TextOptions) error {
 		return JSONL(w, r)
 	case "junit":
 		return JUnit(w, r)
+	case "html":
+		return HTML(w, r)
 	default:
 		return fmt.Errorf("unknown format %q (known: %s)", format, strings.Join(Formats, ", "))
 	}
