@@ -120,6 +120,7 @@ func TestCountsAgree(t *testing.T) {
 			}
 		}
 		agree(t, run, counted)
+		agreeHTML(t, run)
 	})
 }
 

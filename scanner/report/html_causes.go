@@ -106,6 +106,8 @@ func (p *webpage) advice(c *cause.Cause, n int) {
 			p.close("dd")
 		case before > 0 && len(a) > 80:
 			p.pair("how to fix", fmt.Sprintf("as under cause %d", before))
+		case len(a) <= 160:
+			p.pair("how to fix", a)
 		default:
 			p.el("dt", "how to fix")
 			p.open("dd")

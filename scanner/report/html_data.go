@@ -102,7 +102,7 @@ var htmlClasses = []string{"ready", "not ready", "error", "not decided", "to be 
 // data writes what the script works on, as JSON in which no "<" occurs.
 func (p *webpage) data(g *grid) error {
 	d := hostData{p: p, g: g, causes: map[string]int{}}
-	head := pageData{Classes: htmlClasses, Counts: summaryData{p.r.Tally.Hosts, p.r.Tally.All.Total()}}
+	head := pageData{Rows: []rowData{}, Nets: []string{}, Boundaries: []string{}, Causes: []string{}, Classes: htmlClasses, Counts: summaryData{p.r.Tally.Hosts, p.r.Tally.All.Total()}}
 	for s := verdict.StateUnknown; s <= verdict.Error; s++ {
 		head.States = append(head.States, s.String())
 	}

@@ -38,7 +38,7 @@ func (p *webpage) matrix(g *grid) {
 }
 
 func (p *webpage) table(g *grid, key, caption, what string, lines []*line) {
-	p.open("div", attr{"class", "scroll"}, attr{"role", "region"}, attr{"aria-label", caption}, attr{"tabindex", "0"})
+	p.open("div", attr{"class", "scroll tall"}, attr{"role", "region"}, attr{"aria-label", caption}, attr{"tabindex", "0"})
 	p.open("table", attr{"class", "matrix"})
 	p.el("caption", caption)
 	p.open("thead")

@@ -11,9 +11,10 @@
   function make(name, attrs, ...children) {
     const e = document.createElement(name);
     for (const [k, v] of Object.entries(attrs || {})) {
+      if (v === false || v === null) continue;
       if (k === "class") e.className = v;
       else if (k.startsWith("on")) e.addEventListener(k.slice(2), v);
-      else if (v !== false && v !== null) e.setAttribute(k, v === true ? "" : v);
+      else e.setAttribute(k, v === true ? "" : v);
     }
     e.append(...children.filter((c) => c !== null && c !== undefined));
     return e;
@@ -134,26 +135,30 @@
     const id = "h" + index;
     const line = make("tr", {},
       make("th", { scope: "row" }, make("button", { type: "button", class: "open", "aria-expanded": "false", "aria-controls": id, onclick: (e) => toggle(e.currentTarget, line, index, id) }, h[0])),
-      make("td", {}, h[1]),
+      make("td", { class: "wide" }, h[1]),
       make("td", { class: "word " + tones[h[4]] }, run.classes[h[4]]),
       make("td", {}, ...troubles(h)),
       make("td", { class: "wide" }, h[3] >= 0 ? run.boundaries[h[3]] || "-" : run.nets[h[2]]));
     return line;
   }
 
-  // troubles are the states of a host with their rows, those that are not open
-  // first by state.
+  // troubles are the states of a host with their rows: what fails first, then
+  // what is not decided, and what does not count.
   function troubles(h) {
-    const groups = new Map();
+    const order = [7, 0, 1, 2, 3, 4, 5], groups = new Map();
     let open = 0;
     for (const n of run.shapes[h[5]]) {
-      const p = run.paths[n], state = run.states[p[2]];
-      if (state === "open") { open++; continue; }
-      if (!groups.has(state)) groups.set(state, []);
-      groups.get(state).push(p[1] < 0 ? "?" : run.rows[p[1]].id);
+      const p = run.paths[n], key = order[p[3]] * 100 + p[2];
+      if (p[3] === 0) { open++; continue; }
+      if (!groups.has(key)) groups.set(key, { state: run.states[p[2]], class: p[3], rows: [] });
+      groups.get(key).rows.push(p[1] < 0 ? "?" : run.rows[p[1]].id);
     }
     const out = [];
-    for (const [state, rows] of groups) out.push(make("span", { class: "trouble" }, badge(state), " " + rows.slice(0, 4).join(", ") + (rows.length > 4 ? " +" + (rows.length - 4) : "")), " ");
+    for (const [, g] of [...groups].sort((a, b) => a[0] - b[0])) {
+      const more = g.rows.length > 4 ? " +" + (g.rows.length - 4) : "";
+      const note = g.class > 4 ? " (" + run.classes[g.class] + ")" : "";
+      out.push(make("span", { class: "trouble" }, badge(g.state), " " + g.rows.slice(0, 4).join(", ") + more + note), " ");
+    }
     if (open) out.push(make("span", { class: "trouble" }, badge("open"), " " + open));
     return out;
   }
@@ -163,24 +168,25 @@
     button.setAttribute("aria-expanded", String(!open));
     if (open) { by(id).remove(); return; }
     const wide = make("td", { colspan: "5" });
-    const tags = run.tags[index];
-    if (tags.length) wide.append(make("p", { class: "tags" }, tags.join("; ")));
+    const h = run.hosts[index];
+    const about = [h[1] || "no address", run.nets[h[2]], ...(h[3] >= 0 && run.boundaries[h[3]] ? [run.boundaries[h[3]]] : []), ...run.tags[index]];
+    wide.append(make("p", { class: "tags" }, about.join("; ")));
     const paths = pathsOf(run, index);
     const asked = (p) => found.fits[p.number];
     const every = paths.every(asked);
     paths.sort((a, b) => asked(b) - asked(a) || (a.class === 0) - (b.class === 0));
-    paths.forEach((p, i) => wide.append(pathBlock(p, !every && asked(p) || every && (p.class !== 0 || paths.length === 1) && i < 4)));
+    paths.forEach((p, i) => wide.append(pathBlock(p, !every && asked(p) || every && (p.class !== 0 || paths.length === 1) && i < 4, h[1])));
     line.after(make("tr", { id, class: "paths" }, wide));
   }
 
   // pathBlock is one path: its verdict in a line, and below it what it rests on.
-  function pathBlock(p, open) {
+  function pathBlock(p, open, address) {
     const row = run.rows[p.row] || { id: "?", port: "", title: "", from: "", to: "", required: true };
     const facts = make("dl", {});
     const say = (term, ...what) => { if (what[0]) facts.append(make("dt", {}, term), make("dd", {}, ...what)); };
     say("path", row.from && (row.from + " to " + row.to + (row.required ? "" : "; informational, not required")));
     say("verdict", p.state + " (" + p.reason + ")" + (p.state === "open" ? ", proven: " + p.assurance : ""));
-    say("rejected by", p.by);
+    say("rejected by", p.by === address && p.by ? p.by + ", the host itself" : p.by);
     say("between", p.between);
     say("ports", p.ports);
     say("made good by", p.satisfied);
@@ -196,12 +202,12 @@
 
   function explorer() {
     const turn = (n) => () => { page += n; show(); by("count").focus(); };
-    const head = ["host", "address", "verdict", "paths by state"].map((h) => make("th", { scope: "col" }, h));
+    const head = ["host", "address", "verdict", "paths by state"].map((h) => make("th", { scope: "col", class: h === "address" && "wide" }, h));
     head.push(make("th", { scope: "col", class: "wide" }, run.boundaries.length ? "boundary" : "subnet"));
     by("explorer").append(controls(),
       make("p", { id: "count", role: "status", "aria-live": "polite", tabindex: "-1" }),
       make("div", { class: "scroll", role: "region", "aria-label": "Hosts", tabindex: "0" },
-        make("table", { class: "hostlist" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", { id: "hostlist" }))),
+        make("table", { class: "hostlist", "aria-label": "Hosts" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", { id: "hostlist" }))),
       make("p", { id: "nothing", hidden: true }, "No host fits. Clear takes all filters away."),
       make("div", { id: "pager", hidden: true },
         make("button", { type: "button", id: "before", onclick: turn(-1) }, "Earlier"), make("span", { id: "where" }),

@@ -1,0 +1,4 @@
+package report
+
+// Clean is how untrusted text is shown.
+var Clean = clean
