@@ -28,7 +28,7 @@ type checkFlags struct {
 func (p *program) checkFlagSet() *checkFlags {
 	f := &checkFlags{set: p.flagSet("check", "[FLAGS] [TARGET…]")}
 	f.register(f.set)
-	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, html; may be repeated (default text)")
 	f.set.StringSliceVar(&f.fail, "fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	f.set.StringVar(&f.resume, "resume", "", "go on with the run of this record (`RUN.jsonl`) where it was interrupted or killed; alone it takes the plan from the record")
 	f.set.BoolVar(&f.audit, "audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")

@@ -13,7 +13,7 @@ import (
 // report renders a recorded run, judged anew by this version's rules.
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
+	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, html; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {

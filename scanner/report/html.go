@@ -137,8 +137,12 @@ func (p *webpage) verdict() {
 		name string
 		tone string
 	}{
-		{h.Ready, "ready", "good"}, {h.Failed, "not ready", "bad"}, {h.Undecided, "not decided", "warn"}, {h.Error, "error", "warn"},
-		{h.Untested, "to be tested from elsewhere", "none"}, {h.Optional, "nothing required", "none"},
+		{h.Ready, "ready", "good"},
+		{h.Failed, "not ready", "bad"},
+		{h.Undecided, "not decided", "warn"},
+		{h.Error, "error", "warn"},
+		{h.Untested, "to be tested from elsewhere", "none"},
+		{h.Optional, "nothing required", "none"},
 	} {
 		if tile.n == 0 && tile.tone != "good" && tile.tone != "bad" {
 			continue

@@ -93,8 +93,7 @@ func (g *grid) add(h *Host, fail verdict.StateSet) {
 		g.boundaries[boundary] = b
 	}
 	ready := 0
-	switch verdict.HostClass(h.Findings, fail) {
-	case verdict.ClassPassed, verdict.ClassSatisfied, verdict.ClassOptional:
+	if c := verdict.HostClass(h.Findings, fail); c == verdict.ClassPassed || c == verdict.ClassSatisfied || c == verdict.ClassOptional {
 		ready = 1
 	}
 	for _, l := range []*line{l, b} {

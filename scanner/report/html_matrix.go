@@ -20,8 +20,14 @@ func (p *webpage) matrix(g *grid) {
 	p.close("p")
 	p.open("ul", attr{"class", "legend"}, attr{"aria-label", "Legend"})
 	for _, l := range [][2]string{
-		{"ok", "all open"}, {"f1", "few fail"}, {"f2", "some fail"}, {"f3", "most fail"}, {"f4", "nearly all fail"},
-		{"u", "not decided"}, {"o", "not open, not required"}, {"x", "tested from elsewhere"},
+		{"ok", "all open"},
+		{"f1", "few fail"},
+		{"f2", "some fail"},
+		{"f3", "most fail"},
+		{"f4", "nearly all fail"},
+		{"u", "not decided"},
+		{"o", "not open, not required"},
+		{"x", "tested from elsewhere"},
 	} {
 		p.el("li", l[1], attr{"class", l[0]})
 	}
