@@ -21,10 +21,10 @@ func (p *webpage) matrix(g *grid) {
 	p.open("ul", attr{"class", "legend"}, attr{"aria-label", "Legend"})
 	for _, l := range [][2]string{
 		{"ok", "all open"},
-		{"f1", "few fail"},
-		{"f2", "some fail"},
-		{"f3", "most fail"},
-		{"f4", "nearly all fail"},
+		{"f1", "under 5 % fail"},
+		{"f2", "under 25 %"},
+		{"f3", "under 75 %"},
+		{"f4", "75 % and more"},
 		{"u", "not decided"},
 		{"o", "not open, not required"},
 		{"x", "tested from elsewhere"},

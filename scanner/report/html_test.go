@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,60 +287,67 @@ func (w *watched) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Every text can be read in both themes and on paper: a contrast of 4.5 to 1
-// (WCAG 2.2, 1.4.3).
-func TestContrast(t *testing.T) {
-	css, err := os.ReadFile(filepath.Join("html", "report.css"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile(`\{[^{}]*--bg:[^{}]*\}`).FindAllString(string(css), -1)
-	if len(blocks) != 4 {
-		t.Fatalf("%d sets of colours, want 4: light, dark, dark by choice, paper", len(blocks))
-	}
-	if dark := strings.Join(strings.Fields(blocks[1]), " "); !strings.Contains(strings.Join(strings.Fields(blocks[2]), " "), strings.Trim(dark, "{ }")) {
-		t.Error("the two dark themes differ")
-	}
-	for i, block := range blocks {
-		light := map[string]float64{}
-		for _, m := range regexp.MustCompile(`--([a-z0-9]+): #(..)(..)(..);`).FindAllStringSubmatch(block, -1) {
-			light[m[1]] = luminance(t, m[2:])
-		}
-		pairs := 0
-		for _, p := range []struct{ texts, papers string }{
-			{"fg", "bg panel ok f1 f2 f3 f4 u o x"}, {"soft link good bad warn", "bg panel"},
-		} {
-			for _, text := range strings.Fields(p.texts) {
-				for _, paper := range strings.Fields(p.papers) {
-					a, b := light[text], light[paper]
-					pairs++
-					if c := (max(a, b) + 0.05) / (min(a, b) + 0.05); c < 4.5 {
-						t.Errorf("theme %d: %s on %s has a contrast of %.2f", i, text, paper, c)
-					}
-				}
+// Many subnets are joined to larger ones; no path gets lost on the way.
+func TestMatrixIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		hosts, step, nets int
+		first             string
+	}{
+		{200, 256, 200, "10.0.0.0/24"}, {300, 256, 19, "10.0.0.0/20"}, {3000, 1 << 12, 0, ""}, {0, 1, 0, ""},
+	} {
+		var hosts [][]verdict.Finding
+		for n := range c.hosts {
+			f := oddFinding("x", verdict.States[n%len(verdict.States)])
+			at := 10<<24 + n*c.step
+			f.Addr = netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)})
+			six := f
+			six.Addr = netip.AddrFrom16([16]byte{0: 0xfd, 6: byte(n >> 8), 7: byte(n)})
+			none := f
+			none.Addr = netip.Addr{}
+			hosts = append(hosts, []verdict.Finding{f})
+			if n%50 == 0 {
+				hosts = append(hosts, []verdict.Finding{six}, []verdict.Finding{none})
 			}
 		}
-		if pairs != 20 || len(light) < 16 {
-			t.Errorf("theme %d: %d pairs of %d colours", i, pairs, len(light))
+		run := load(t, oddRun(t, hosts, "x", &record.End{}), report.Options{})
+		nets, n, states, err := report.GridOf(run)
+		if err != nil || n != len(hosts) || states != run.Tally.All.States || len(nets) > 256 {
+			t.Errorf("%d hosts: %d subnets, %d hosts, %v, want %v (%v)", c.hosts, len(nets), n, states, run.Tally.All.States, err)
 		}
+		four := slices.DeleteFunc(slices.Clone(nets), func(s string) bool { return !strings.Contains(s, ".") })
+		if c.nets > 0 && (len(four) != c.nets || four[0] != c.first) {
+			t.Errorf("%d hosts are in %d subnets from %s, want %d from %s", c.hosts, len(four), four[0], c.nets, c.first)
+		}
+		agreeHTML(t, run)
 	}
 }
 
-// luminance is WCAG's relative luminance of a colour of sRGB.
-func luminance(t *testing.T, hex []string) float64 {
-	var sum float64
-	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-		n, err := strconv.ParseUint(hex[i], 16, 8)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := float64(n) / 255
-		if c <= 0.04045 {
-			c /= 12.92
-		} else {
-			c = math.Pow((c+0.055)/1.055, 2.4)
-		}
-		sum += weight * c
+// Where the evidence of open paths is too much the rest of it is left out, and
+// that of all others stays.
+func TestPageLeavesOutEvidenceOfOpenPaths(t *testing.T) {
+	const each = 64 << 10
+	var hosts [][]verdict.Finding
+	for n := range 150 {
+		open, blocked := oddFinding("x", verdict.Open), oddFinding("x", verdict.Blocked)
+		open.Evidence = []string{fmt.Sprint("open ", n) + strings.Repeat("a", each)}
+		blocked.Requirement = "push/icmp"
+		blocked.Evidence = []string{fmt.Sprint("blocked ", n%120) + strings.Repeat("b", each)}
+		hosts = append(hosts, []verdict.Finding{open, blocked})
 	}
-	return sum
+	run := load(t, oddRun(t, hosts, "x", &record.End{}), report.Options{})
+	got, left := hostsOf(t, render(t, report.HTML, run))
+	missing := 0
+	for n, h := range got {
+		if h.evidence[0] == nil {
+			missing++
+		} else if h.evidence[0][0] != hosts[n][0].Evidence[0] {
+			t.Errorf("evidence of the open path of host %d is not its own", n)
+		}
+		if h.evidence[1] == nil || h.evidence[1][0] != hosts[n][1].Evidence[0] {
+			t.Errorf("evidence of the blocked path of host %d is not there", n)
+		}
+	}
+	if left == 0 || left != missing || left > 60 {
+		t.Errorf("%d are left out, %d missing", left, missing)
+	}
 }
