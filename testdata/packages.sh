@@ -9,7 +9,7 @@ packages=(
   winbind samba-common-bin ldb-tools nginx-light nftables iproute2 iputils-ping
   openssl libxml2-utils procps util-linux python3-minimal
   slapd strongswan-charon strongswan-swanctl isc-dhcp-server kea-dhcp4-server
-  dnsmasq-base xrdp chromium
+  dnsmasq-base xrdp systemd iptables prometheus chromium
 )
 
 missing=()

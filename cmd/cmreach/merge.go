@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
-	"cmreach/scanner/verdict"
 	"errors"
 	"fmt"
 	"io"
@@ -17,35 +16,39 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit, html; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	var flags reportFlags
+	flags.register(fs, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
-	if err := errors.Join(outErr, failErr, recordNames(fs.Args())); err != nil {
+	how, flagErr := flags.read(p)
+	if err := errors.Join(flagErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := how.writable(); err != nil {
 		return 0, usage(err)
 	}
-	run, done, err := p.mergeRecords(fs.Args(), set)
+	job := how.job
+	if err := job.open(p, "", ""); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
+	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	for _, o := range outs {
-		if err := p.render(o, run, p.look(*verbose)); err != nil {
-			return 0, err
-		}
+	if err := job.refused(); err != nil {
+		return 0, err
 	}
-	return run.Exit(), nil
+	if err := how.render(p, run, nil); err != nil {
+		return 0, err
+	}
+	return job.finish(run)
 }
 
 // mergeRecords joins records into a run, which is there until done is called.
-func (p *program) mergeRecords(names []string, set verdict.StateSet) (run *report.Run, done func(), err error) {
+func (p *program) mergeRecords(names []string, o report.Options) (run *report.Run, done func(), err error) {
 	var m merger
 	defer m.close()
 	for _, name := range names {
@@ -69,7 +72,7 @@ func (p *program) mergeRecords(names []string, set verdict.StateSet) (run *repor
 	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
 		return nil, nil, fmt.Errorf("merge the records: %w", err)
 	}
-	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, report.Options{Fail: set})
+	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the merged record: %w", err)
 	}

@@ -24,7 +24,10 @@ type output struct {
 
 // readOutputs reads the -o flags. A format without a file goes to standard
 // output, of which there is one.
-func readOutputs(flags []string) ([]output, error) {
+func readOutputs(flags []string) ([]output, error) { return readFormats(flags, report.Formats) }
+
+// readFormats is readOutputs for other formats.
+func readFormats(flags, known []string) ([]output, error) {
 	if len(flags) == 0 {
 		flags = []string{"text"}
 	}
@@ -41,8 +44,8 @@ func readOutputs(flags []string) ([]output, error) {
 		}
 		key := samePlace(file)
 		switch {
-		case !slices.Contains(report.Formats, format):
-			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, report.Formats)))
+		case !slices.Contains(known, format):
+			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, known)))
 		case seen[key] && file == "":
 			errs = append(errs, fmt.Errorf("-o: %q: another output goes to standard output already: write %s=FILE", f, format))
 		case seen[key]:
@@ -78,7 +81,11 @@ func writable(outs []output) error {
 		if o.file == "" {
 			continue
 		}
-		if err := tryWrite(o.file); err != nil {
+		try := tryWrite
+		if o.folder() {
+			try = tryFolder
+		}
+		if err := try(o.file); err != nil {
 			errs = append(errs, fmt.Errorf("-o: cannot write %s: %w: choose another place", o.file, reason(err)))
 		}
 	}
@@ -116,10 +123,17 @@ func reason(err error) error {
 
 // rendering is how reports are to look.
 type rendering struct {
-	verbose bool
-	color   bool
-	width   int
+	verbose   bool
+	color     bool
+	width     int
+	promHosts bool // a series for each host in the metrics
+	junit     report.JUnitOptions
+
+	onlyChanges bool // on standard output: what changed, and not the run
 }
+
+// promHostsHelp is the help of --prom-hosts.
+const promHostsHelp = "with -o prom: a series for each host too; without it their number does not grow with the hosts"
 
 // print writes data to standard output.
 func (p *program) print(s string) error {
@@ -143,13 +157,24 @@ func (p *program) printJSON(v any) error {
 
 // render writes one report of a loaded run.
 func (p *program) render(o output, run *report.Run, r rendering) error {
+	if o.format == "junit" {
+		return p.renderJUnit(o, run, r.junit)
+	}
 	write := func(w io.Writer) error {
-		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts}
 		opts.Color = r.color && o.file == ""
+		if r.onlyChanges && o.file == "" {
+			return report.WriteChanges(w, o.format, run, opts)
+		}
 		return report.Write(w, o.format, run, opts)
 	}
-	if o.file != "" {
-		return replace(o.file, write)
+	return p.write(o.file, write)
+}
+
+// write writes to a file, or to standard output where none is named.
+func (p *program) write(file string, write func(io.Writer) error) error {
+	if file != "" {
+		return replace(file, write)
 	}
 	if err := enough(write(p.stdout)); err != nil {
 		return fmt.Errorf("cannot write to standard output: %w", reason(err))

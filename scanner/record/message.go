@@ -89,6 +89,7 @@ type Origin struct {
 	Hosts    int          `json:"hosts"`
 	Plan     string       `json:"plan,omitempty"` // digest
 	Shard    *Shard       `json:"shard,omitempty"`
+	Sources  []netip.Addr `json:"sources,omitempty"` // as in End
 }
 
 // Path says that a row applies to an address of a host.
@@ -134,4 +135,7 @@ type End struct {
 	Doubt       float64   `json:"doubt"`             // expected number of falsely silent paths
 	Exit        int       `json:"exit"`              // the exit code of the run
 	Err         string    `json:"err,omitempty"`
+	// Sources are the addresses of this machine from which blocked hosts were
+	// asked: what a firewall must permit. Not all of them, if there are many.
+	Sources []netip.Addr `json:"sources,omitempty"`
 }

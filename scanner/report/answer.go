@@ -21,6 +21,8 @@ func (r *Run) answer() (c color, word, sentence string) {
 		return yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total))
 	case !r.Complete():
 		return yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total))
+	case by[verdict.ClassTolerated] > 0:
+		return green, "READY", fmt.Sprintf("what is not open at %s is within the limits of --fail-on.", hosts(by[verdict.ClassTolerated]))
 	case ready == 0:
 		return yellow, "NOT TESTED", "no required path starts here; see below from where to test."
 	case r.merged():

@@ -87,9 +87,12 @@ func TestCountsAgree(t *testing.T) {
 				hosts = append(hosts, h)
 			}
 		}
-		fail := verdict.DefaultFail
+		fail := verdict.FailOn{States: verdict.DefaultFail}
 		if rapid.Bool().Draw(t, "fail on more") {
-			fail = fail.With(rapid.SampledFrom(verdict.States[1:]).Draw(t, "fail"))
+			fail.States = fail.States.With(rapid.SampledFrom(verdict.States[1:]).Draw(t, "fail"))
+		}
+		if rapid.Bool().Draw(t, "limits") {
+			fail = limits(t)
 		}
 		run, err := report.Load(source(oddRun(t, hosts, "x", &record.End{})), report.Options{Fail: fail})
 		if err != nil {
@@ -124,6 +127,19 @@ func TestCountsAgree(t *testing.T) {
 	})
 }
 
+// agreeProm reads the metrics of a run.
+func agreeProm(t fataler, run *report.Run) map[string]float64 {
+	var b strings.Builder
+	if err := report.Prom(&b, run, false); err != nil {
+		t.Fatalf("%v", err)
+	}
+	series := promSeries(t, b.String())
+	if int(series["cmreach_exit_code"]) != run.Exit() {
+		t.Errorf("the metrics have exit code %v, want %d", series["cmreach_exit_code"], run.Exit())
+	}
+	return series
+}
+
 // agree compares the JUnit counts with the tally, the JSON report and the causes.
 func agree(t fataler, run *report.Run, junit [4]int) {
 	var b strings.Builder
@@ -146,11 +162,11 @@ func agree(t fataler, run *report.Run, junit [4]int) {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
 	c := doc.Summary.Classes
-	rest := c["undecided"] + c["untested"] + c["satisfied"] + c["optional"]
+	rest := c["undecided"] + c["untested"] + c["tolerated"] + c["satisfied"] + c["optional"]
 	if junit != [4]int{c["passed"], c["failed"], c["error"], rest} {
 		t.Errorf("JUnit has %v, JSON %v", junit, c)
 	}
-	own := verdict.NewTally(run.Tally.Fail)
+	own := verdict.NewTally(run.Tally.Fail, run.Tally.Limits...)
 	var states verdict.Counts
 	for h, err := range run.Hosts() {
 		if err != nil {
@@ -158,6 +174,7 @@ func agree(t fataler, run *report.Run, junit [4]int) {
 		}
 		own.AddHost(h.Findings)
 	}
+	own.Settle()
 	for _, f := range doc.Findings {
 		states[f.State]++
 	}
@@ -167,11 +184,39 @@ func agree(t fataler, run *report.Run, junit [4]int) {
 	if doc.Schema != "cmreach/1" || doc.Summary.Paths != len(doc.Findings) || doc.Summary.States["open"] != states[verdict.Open] {
 		t.Errorf("summary %+v for %d findings", doc.Summary, len(doc.Findings))
 	}
+	prom := agreeProm(t, run)
+	for _, s := range verdict.States {
+		if got := sumOf(prom, "cmreach_paths", `state="`+s.String()+`"`); got != states[s] {
+			t.Errorf("the metrics have %d paths that are %s, want %d", got, s, states[s])
+		}
+	}
+	for class, n := range doc.Summary.Hosts {
+		if got := sumOf(prom, "cmreach_hosts", `class="`+class+`"`); class != "total" && got != n {
+			t.Errorf("the metrics have %d hosts that are %s, want %d", got, class, n)
+		}
+	}
 	explained := 0
 	for _, c := range doc.Causes {
 		explained += c.Paths
 	}
-	if want := c["failed"] + c["error"] + c["undecided"] + c["untested"]; explained != want {
+	if want := c["failed"] + c["error"] + c["undecided"] + c["untested"] + c["tolerated"]; explained != want {
 		t.Errorf("the causes explain %d paths of %d", explained, want)
 	}
+}
+
+// limits draws what --fail-on may say.
+func limits(t *rapid.T) verdict.FailOn {
+	var words []string
+	for _, s := range verdict.States[1:] {
+		if form := rapid.SampledFrom([]string{"", "", "%s>0", "%s>%d", "%s>%d%%"}).Draw(t, "form"); form == "%s>0" {
+			words = append(words, s.String()+">0")
+		} else if form != "" {
+			words = append(words, fmt.Sprintf(form, s, rapid.IntRange(0, 50).Draw(t, "most")))
+		}
+	}
+	fail, err := verdict.ParseFailOn(words)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return fail
 }

@@ -2,9 +2,6 @@ package report
 
 import "cmreach/scanner/verdict"
 
-// Clean is how untrusted text is shown.
-var Clean = clean
-
 // GridOf are the subnets of the matrix of a run, with their hosts and paths.
 func GridOf(r *Run) (nets []string, hosts int, states verdict.Counts, err error) {
 	g, err := newGrid(r)

@@ -141,6 +141,7 @@ func (p *webpage) verdict() {
 		{h.Failed, "not ready", "bad"},
 		{h.Undecided, "not decided", "warn"},
 		{h.Error, "error", "warn"},
+		{h.Tolerated, "tolerated", "warn"},
 		{h.Untested, "to be tested from elsewhere", "none"},
 		{h.Optional, "nothing required", "none"},
 	} {
@@ -153,6 +154,11 @@ func (p *webpage) verdict() {
 		p.close("li")
 	}
 	p.close("ul")
+	for _, m := range p.r.Tally.Measures() {
+		if m.Paths > 0 {
+			p.el("p", m.String()+".")
+		}
+	}
 	p.profiles()
 	p.close("section")
 }

@@ -71,7 +71,7 @@ func TestPageCountsAgree(t *testing.T) {
 			}
 		}
 		b.clear()
-		for i, c := range []verdict.Class{verdict.ClassPassed, verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided, verdict.ClassUntested} {
+		for i, c := range []verdict.Class{verdict.ClassPassed, verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided, verdict.ClassUntested, verdict.ClassTolerated} {
 			want := tally.HostsBy[c]
 			if c == verdict.ClassPassed {
 				want += tally.HostsBy[verdict.ClassSatisfied] + tally.HostsBy[verdict.ClassOptional]
@@ -176,7 +176,7 @@ func TestPageByKeyboard(t *testing.T) {
 }
 
 // Texts that would be markup, script or a request if they were taken for it.
-var hostile = []string{
+var markupTexts = []string{
 	`</script><script>window.hurt=1</script>`, `<!--<script>`, `"><img src=x onerror="window.hurt=1">`, `' onfocus='window.hurt=1' autofocus='`,
 	`<link rel=stylesheet href=http://198.18.0.1/x.css>`, `<iframe src="javascript:window.hurt=1"></iframe>`, "\x00\x01\x02\x03\x04\x1b[31m\r\n",
 	"\u202egnp.exe\u2066", "\xff\xfe\xc0", "\u2028\u2029", `&lt;b&gt;&#60;`, `\u003c\\`, "a\u0301\u0301\u0301", "__proto__", "$&$1${x}", ` after 5"</script>, x`,
@@ -186,7 +186,7 @@ var hostile = []string{
 // Nothing that comes from the network or from a list becomes part of the page.
 func TestPageOfHostileTexts(t *testing.T) {
 	b := startChromium(t)
-	for _, text := range hostile {
+	for _, text := range markupTexts {
 		f := oddFinding(text, verdict.Blocked)
 		f.Tags = []scanner.Detail{{Key: text, Value: text}}
 		f.Boundary = text

@@ -20,6 +20,7 @@ func (p *webpage) causes() {
 	n := p.causeList("What is blocked, and why", t.failing, 0)
 	n = p.causeList("What this machine could not test", t.errors, n)
 	n = p.causeList("What could not be decided", t.undecided, n)
+	n = p.causeList("What --fail-on tolerates", t.tolerated, n)
 	if n == 0 {
 		p.el("p", "Nothing that was tested is wrong.")
 	}
@@ -30,7 +31,7 @@ func (p *webpage) causes() {
 // does, and from where.
 func (p *webpage) elsewhere() {
 	t := &p.t
-	n := len(t.failing) + len(t.errors) + len(t.undecided)
+	n := len(t.failing) + len(t.errors) + len(t.undecided) + len(t.tolerated)
 	if len(t.untested)+len(t.byHand) == 0 {
 		return
 	}

@@ -97,7 +97,7 @@ type summaryData struct {
 }
 
 // htmlClasses are the words for what a host or a path means, by class.
-var htmlClasses = []string{"ready", "not ready", "error", "not decided", "to be tested from elsewhere", "made good by another row", "not required"}
+var htmlClasses = []string{"ready", "not ready", "error", "not decided", "to be tested from elsewhere", "tolerated", "made good by another row", "not required"}
 
 // data writes what the script works on, as JSON in which no "<" occurs.
 func (p *webpage) data(g *grid) error {
@@ -119,7 +119,7 @@ func (p *webpage) data(g *grid) error {
 		head.Boundaries = append(head.Boundaries, clean(l.name))
 	}
 	t := &p.t
-	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.untested, t.byHand} {
+	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.tolerated, t.untested, t.byHand} {
 		for _, c := range list {
 			head.Causes = append(head.Causes, clean(c.Message))
 			d.causes[c.ID] = len(head.Causes)
@@ -155,7 +155,6 @@ func (p *webpage) rowData(id string) rowData {
 // add writes one host: name, address, subnet, boundary, class, shape, tags as
 // key and value by turns, and the evidence of each path.
 func (d *hostData) add(h *Host) {
-	fail := d.p.r.Tally.Fail
 	name, addr := clean(h.Name), ""
 	if h.Addr.IsValid() {
 		addr = clean(h.Addr.String())
@@ -167,7 +166,7 @@ func (d *hostData) add(h *Host) {
 	d.host = appendText(d.host, name)
 	d.host = append(d.host, ',')
 	d.host = appendText(d.host, addr)
-	d.host = appendInts(d.host, net, boundary, int(verdict.HostClass(h.Findings, fail)), d.shape(h))
+	d.host = appendInts(d.host, net, boundary, int(d.p.r.Tally.HostClass(h.Findings)), d.shape(h))
 	d.host = append(d.host, ",["...)
 	var tags []scanner.Detail
 	if len(h.Findings) > 0 {
@@ -254,7 +253,7 @@ func (d *hostData) path(f *verdict.Finding) int {
 	for _, p := range f.Ports {
 		ports = append(ports, fmt.Sprintf("%d %s", p.Port, p.State))
 	}
-	class := verdict.Classify(*f, d.p.r.Tally.Fail)
+	class := d.p.r.Tally.Class(f)
 	def := appendInts([]byte(`,{"p":[0`), row, int(min(f.State, verdict.Error)), int(class), d.causes[cause.Of(f)], int(f.Assurance),
 		d.number(f.Reason), d.number(by), d.number(strings.Join(between, " and ")), d.number(f.Message), d.number(f.Fix), d.number(f.SatisfiedBy),
 		d.number(strings.Join(ports, ", ")), map[bool]int{true: 1}[f.Conflict])

@@ -55,7 +55,7 @@ func newGrid(r *Run) (*grid, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.add(&h, r.Tally.Fail)
+		g.add(&h, r.Tally)
 	}
 	g.sort(r)
 	return g, nil
@@ -78,7 +78,7 @@ func (g *grid) subnet(a netip.Addr) netip.Prefix {
 	return p
 }
 
-func (g *grid) add(h *Host, fail verdict.StateSet) {
+func (g *grid) add(h *Host, tally *verdict.Tally) {
 	key := g.subnet(h.Addr)
 	l := g.nets[key]
 	boundary := boundaryOf(h)
@@ -93,7 +93,7 @@ func (g *grid) add(h *Host, fail verdict.StateSet) {
 		g.boundaries[boundary] = b
 	}
 	ready := 0
-	if c := verdict.HostClass(h.Findings, fail); c == verdict.ClassPassed || c == verdict.ClassSatisfied || c == verdict.ClassOptional {
+	if c := tally.HostClass(h.Findings); c == verdict.ClassPassed || c == verdict.ClassSatisfied || c == verdict.ClassOptional {
 		ready = 1
 	}
 	for _, l := range []*line{l, b} {
@@ -104,7 +104,7 @@ func (g *grid) add(h *Host, fail verdict.StateSet) {
 			if at, ok := g.place[f.Requirement]; ok {
 				c := &l.cells[at]
 				c.States[min(f.State, verdict.Error)]++
-				c.Classes[verdict.Classify(*f, fail)]++
+				c.Classes[tally.Class(f)]++
 			}
 		}
 	}

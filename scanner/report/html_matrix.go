@@ -26,7 +26,7 @@ func (p *webpage) matrix(g *grid) {
 		{"f3", "under 75 %"},
 		{"f4", "75 % and more"},
 		{"u", "not decided"},
-		{"o", "not open, not required"},
+		{"o", "not open, does not count"},
 		{"x", "tested from elsewhere"},
 	} {
 		p.el("li", l[1], attr{"class", l[0]})

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// bare takes style, script and their digests out of a page: they are files of
+// withoutAssets takes style, script and their digests out of a page: they are files of
 // their own.
-func bare(t fataler, page string) []byte {
+func withoutAssets(t fataler, page string) []byte {
 	for _, part := range []struct{ cut, left string }{
 		{`(?s)<style>\n.*?</style>`, "<style></style>"},
 		{`(?s)<script>\n.*</script>`, "<script></script>"},
@@ -39,7 +39,7 @@ func bare(t fataler, page string) []byte {
 
 func TestGoldenHTML(t *testing.T) {
 	for _, r := range runs() {
-		golden(t, "golden/"+r.name+".html", bare(t, render(t, report.HTML, load(t, r.record(t), report.Options{}))))
+		golden(t, "golden/"+r.name+".html", withoutAssets(t, render(t, report.HTML, load(t, r.record(t), report.Options{}))))
 	}
 }
 
@@ -149,7 +149,7 @@ func agreeHTML(t fataler, run *report.Run) {
 		}
 		got := hosts[i]
 		i++
-		if got.name != report.Clean(h.Name) || got.class != verdict.HostClass(h.Findings, run.Tally.Fail) || len(got.states) != len(h.Findings) {
+		if got.name != report.Clean(h.Name) || got.class != run.Tally.HostClass(h.Findings) || len(got.states) != len(h.Findings) {
 			t.Fatalf("host %q is %+v", h.Name, got)
 		}
 		for j, f := range h.Findings {
@@ -157,7 +157,7 @@ func agreeHTML(t fataler, run *report.Run) {
 			for _, e := range f.Evidence {
 				want = append(want, report.Clean(e))
 			}
-			if got.states[j] != f.State.String() || got.classes[j] != verdict.Classify(f, run.Tally.Fail) || fmt.Sprintf("%q", got.evidence[j]) != fmt.Sprintf("%q", want) {
+			if got.states[j] != f.State.String() || got.classes[j] != run.Tally.Class(&f) || fmt.Sprintf("%q", got.evidence[j]) != fmt.Sprintf("%q", want) {
 				t.Errorf("%s of %q is %s with %q, want %s with %q", f.Requirement, h.Name, got.states[j], got.evidence[j], f.State, want)
 			}
 		}

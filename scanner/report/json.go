@@ -53,6 +53,25 @@ type summaryJSON struct {
 	Requirements  []partJSON     `json:"requirements"`
 	Boundaries    []boundaryJSON `json:"boundaries,omitempty"` // of a site that names them; "" for hosts in none
 	Coverage      []coverageJSON `json:"coverage,omitempty"`   // of a merged record
+	FailOn        []measureJSON  `json:"fail_on,omitempty"`    // the limits of --fail-on
+}
+
+// measureJSON is what became of a limit of --fail-on.
+type measureJSON struct {
+	Limit    string        `json:"limit"` // "blocked>2%"
+	State    verdict.State `json:"state"`
+	Paths    int           `json:"paths"` // required paths in that state
+	Of       int           `json:"of"`    // required paths that could be tested
+	Exceeded bool          `json:"exceeded"`
+	Message  string        `json:"message"`
+}
+
+func measuresJSON(t *verdict.Tally) []measureJSON {
+	var out []measureJSON
+	for _, m := range t.Measures() {
+		out = append(out, measureJSON{m.Word, m.State, m.Paths, m.Of, m.Exceeded(), m.String()})
+	}
+	return out
 }
 
 // boundaryJSON counts the hosts of a named part of the network.
@@ -70,6 +89,8 @@ type hostsJSON struct {
 	Undecided int `json:"undecided"`
 	Untested  int `json:"untested"` // nothing required can be tested from here
 	Optional  int `json:"optional"` // nothing is required
+
+	Tolerated int `json:"tolerated,omitempty"` // what is not open is within the limits of --fail-on
 }
 
 // classesJSON counts paths by what they mean for the run.
@@ -81,6 +102,7 @@ type classesJSON struct {
 	Untested  int `json:"untested"`
 	Satisfied int `json:"satisfied"`
 	Optional  int `json:"optional"`
+	Tolerated int `json:"tolerated,omitempty"` // by a limit of --fail-on
 }
 
 type partJSON struct {
@@ -122,7 +144,9 @@ func JSON(w io.Writer, r *Run) error {
 		d.value(c)
 		sep = ",\n"
 	}
-	d.raw("]}\n")
+	d.raw("]")
+	d.changes(r)
+	d.raw("}\n")
 	return d.flush()
 }
 
@@ -145,6 +169,7 @@ func (r *Run) summaryJSON() summaryJSON {
 		Paths: t.All.Total(), Classes: classesOf(t.All), States: t.All.States,
 		Required: t.Required, Informational: t.Informational,
 		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Boundaries: r.boundariesJSON(), Coverage: r.coverageJSON(),
+		FailOn: measuresJSON(t),
 	}
 }
 
@@ -153,7 +178,7 @@ func classesOf(p verdict.Part) classesJSON {
 	return classesJSON{
 		Passed: c[verdict.ClassPassed], Failed: c[verdict.ClassFailed], Error: c[verdict.ClassError],
 		Undecided: c[verdict.ClassUndecided], Untested: c[verdict.ClassUntested], Satisfied: c[verdict.ClassSatisfied],
-		Optional: c[verdict.ClassOptional],
+		Optional: c[verdict.ClassOptional], Tolerated: c[verdict.ClassTolerated],
 	}
 }
 

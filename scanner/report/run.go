@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
+	"cmreach/scanner/history"
 	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"encoding/json"
@@ -27,8 +28,11 @@ type Options struct {
 	// Judge judges the hosts anew. Nil takes the findings as they were written;
 	// those of a merged record are always taken so.
 	Judge Judge
-	// Fail are the states that count as failure; 0 means verdict.DefaultFail.
-	Fail verdict.StateSet
+	// Fail says what counts as failure; its zero value means verdict.DefaultFail.
+	Fail verdict.FailOn
+	// Compare begins the comparison with earlier runs, once the header is known.
+	// Nil: there is nothing to compare with.
+	Compare func(record.Header) *history.Comparison
 }
 
 // Run is a run, summed up host by host: while it goes on, or out of its record.
@@ -45,9 +49,12 @@ type Run struct {
 
 	Remarked int // hosts of which the name service says different things
 
+	Changes *history.Changes // nil: the run was not compared with earlier ones
+
 	source  Source // nil: there is no record
 	judge   Judge
 	grouper *cause.Grouper // nil: the causes are known
+	compare *history.Comparison
 	look    look
 }
 
@@ -60,13 +67,17 @@ type Host struct {
 // New begins the account of a run that is under way. The source is its record,
 // for the formats that list every host; nil: none of them will be asked for.
 func New(h record.Header, src Source, o Options) *Run {
-	if o.Fail == 0 {
-		o.Fail = verdict.DefaultFail
+	if o.Fail.States == 0 && len(o.Fail.Limits) == 0 {
+		o.Fail.States = verdict.DefaultFail
 	}
-	return &Run{
-		Header: h, Tally: verdict.NewTally(o.Fail), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
+	r := &Run{
+		Header: h, Tally: verdict.NewTally(o.Fail.States, o.Fail.Limits...), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
 		look: newLook(),
 	}
+	if o.Compare != nil {
+		r.compare = o.Compare(h)
+	}
+	return r
 }
 
 // Add takes a host that is done, in the order of the record.
@@ -75,6 +86,9 @@ func (r *Run) Add(h *Host) {
 	r.Coverage.AddHost(h.Findings)
 	r.grouper.AddHost(h.Findings)
 	r.look.add(h, class)
+	if r.compare != nil {
+		r.compare.Add(h.Findings)
+	}
 	remarked := false
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -92,7 +106,12 @@ func (r *Run) Add(h *Host) {
 // record that has none.
 func (r *Run) Close(end record.End, cut *record.Truncated) {
 	r.End, r.Truncated = end, cut
+	r.Tally.Settle()
 	r.Causes, r.grouper = r.grouper.Causes(), nil
+	if r.compare != nil {
+		changes := r.compare.End(r.Complete())
+		r.Changes, r.compare = &changes, nil
+	}
 }
 
 // Load reads a record and sums it up. A record that was cut is no error: what

@@ -25,6 +25,8 @@ type TextOptions struct {
 	Color   bool // ANSI colours, for a terminal
 	Verbose bool // all hosts, all causes, with the evidence
 	Width   int  // columns; 0 means 80
+
+	PromHosts bool // for the format prom: a series for each host too
 }
 
 // Text writes the run for people: first the answer and what to do, then the
@@ -35,6 +37,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
 	view := r.measured()
+	t.changes(false)
 	t.answer()
 	t.rows(view)
 	t.coverage()
@@ -56,7 +59,7 @@ type text struct {
 	o   TextOptions
 	out page
 
-	failing, errors, undecided, untested, byHand []cause.Cause
+	failing, errors, undecided, tolerated, untested, byHand []cause.Cause
 
 	said  map[string]int // the cause that gave an advice first
 	brief bool           // only what matters first
@@ -70,9 +73,24 @@ func (t *text) answer() {
 	total := r.Tally.Hosts
 	t.out.banner(r.answer())
 	if total > 0 && !t.brief {
-		t.out.para(0, 0, fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d.",
-			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested]))
+		s := fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d",
+			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested])
+		if n := by[verdict.ClassTolerated]; n > 0 {
+			s += fmt.Sprintf(", tolerated %d", n)
+		}
+		t.out.para(0, 0, s+".")
 	}
+	t.limits()
+	t.ending()
+	if !t.brief {
+		t.out.line("")
+		t.out.para(0, 2, t.about())
+	}
+}
+
+// ending says why the run did not come to its end, if it did not.
+func (t *text) ending() {
+	r := t.r
 	switch {
 	case r.Truncated != nil:
 		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
@@ -82,9 +100,18 @@ func (t *text) answer() {
 	if r.End.Err != "" {
 		t.out.banner(red, "ENDED EARLY", r.End.Err)
 	}
-	if !t.brief {
-		t.out.line("")
-		t.out.para(0, 2, t.about())
+}
+
+// limits says what became of the limits of --fail-on.
+func (t *text) limits() {
+	for _, m := range t.r.Tally.Measures() {
+		c := plain
+		if m.Exceeded() {
+			c = red
+		}
+		if s := m.String(); m.Paths > 0 {
+			t.out.colored(c, 0, 2, strings.ToUpper(s[:1])+s[1:]+".")
+		}
 	}
 }
 
@@ -163,6 +190,8 @@ func (t *text) sort() {
 		switch {
 		case t.r.Tally.Fail.Has(c.State):
 			t.failing = append(t.failing, c)
+		case t.r.Tally.Tolerated.Has(c.State) && !c.ByHand():
+			t.tolerated = append(t.tolerated, c)
 		case c.State == verdict.Error:
 			t.errors = append(t.errors, c)
 		case c.ByHand():
@@ -181,6 +210,7 @@ func (t *text) causes() {
 	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
 	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
 	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
+	n = t.section(plain, "WHAT --fail-on TOLERATES", t.tolerated, n)
 	n = t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
 	t.section(plain, "WHAT MUST BE CHECKED BY HAND", t.byHand, n)
 }
@@ -258,6 +288,8 @@ func (t *text) next() string {
 		s = "Mend this machine (cause 1), then run the same check again: nothing was learned about these paths."
 	case len(t.undecided) > 0:
 		s = "See to cause 1, then run the same check again for these hosts."
+	case len(t.tolerated) > 0:
+		s = "Nothing has to be done: what is left is tolerated by --fail-on. Cause 1 is what there is most of it."
 	case len(t.untested) > 0:
 		s = "Run the command under cause 1 where these paths start."
 	case len(t.byHand) > 0:

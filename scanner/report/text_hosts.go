@@ -44,7 +44,7 @@ type hostLine struct{ name, addr, says string }
 
 // shown is the order in which the hosts are listed: what needs work first.
 var shown = []verdict.Class{
-	verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided, verdict.ClassUntested,
+	verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided, verdict.ClassTolerated, verdict.ClassUntested,
 	verdict.ClassPassed, verdict.ClassSatisfied, verdict.ClassOptional,
 }
 
@@ -164,8 +164,14 @@ func (t *text) hosts(v *look) {
 	}
 	t.out.head("HOSTS")
 	var lines []hostLine
+	within := t.r.Tally.Exit() != verdict.ExitFailed // else what passed a limit comes with what fails
 	for _, c := range shown {
-		lines = append(lines, v.lines[c]...)
+		if c != verdict.ClassTolerated || within {
+			lines = append(lines, v.lines[c]...)
+		}
+		if c == verdict.ClassFailed && !within {
+			lines = append(lines, v.lines[verdict.ClassTolerated]...)
+		}
 	}
 	lines = lines[:min(len(lines), textHosts)]
 	name, addr := 0, 0
@@ -212,12 +218,12 @@ func (t *text) everyHost() error {
 
 func (t *text) finding(f verdict.Finding) {
 	c := green
-	switch verdict.Classify(f, t.r.Tally.Fail) {
+	switch t.r.Tally.Class(&f) {
 	case verdict.ClassFailed:
 		c = red
 	case verdict.ClassError, verdict.ClassUndecided:
 		c = yellow
-	case verdict.ClassUntested, verdict.ClassSatisfied, verdict.ClassOptional:
+	case verdict.ClassUntested, verdict.ClassTolerated, verdict.ClassSatisfied, verdict.ClassOptional:
 		c = plain
 	default:
 	}

@@ -84,7 +84,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
-	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit") {
+	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit, html, prom") {
 		t.Errorf("an unknown format: %v", err)
 	}
 }

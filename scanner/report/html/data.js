@@ -79,7 +79,7 @@ function select(run, f) {
   run.hosts.forEach((h, i) => {
     const n = byShape[h[5]];
     if (n === 0 && named) return;
-    if (f.class >= 0 && h[4] !== f.class && !(f.class === 0 && (h[4] === 5 || h[4] === 6))) return;
+    if (f.class >= 0 && h[4] !== f.class && !(f.class === 0 && (h[4] === 6 || h[4] === 7))) return;
     if (f.net >= 0 && h[2] !== f.net) return;
     if (f.bound >= 0 && h[3] !== f.bound) return;
     if (text && !run.finds[i].includes(text) && !run.tagged[i].includes(text)) return;

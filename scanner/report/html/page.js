@@ -22,7 +22,7 @@
 
   const many = (n, word) => n.toLocaleString("en") + " " + word + (n === 1 ? "" : "s");
   const badge = (state) => make("span", { class: "state s-" + state }, state);
-  const tones = ["good", "bad", "warn", "warn", "none", "good", "none"];
+  const tones = ["good", "bad", "warn", "warn", "none", "warn", "good", "none"];
 
   // choice is a labelled list; options are pairs of value and text.
   function choice(key, label, options, parse) {
@@ -49,7 +49,7 @@
     }
     const list = [
       field("text", "Search", "host, address, boundary, tag"),
-      choice("class", "Hosts", [["-1", "all"], ...run.classes.slice(0, 5).map((c, i) => [String(i), c])], (v) => { filter.class = Number(v); }),
+      choice("class", "Hosts", [["-1", "all"], ...run.classes.slice(0, 6).map((c, i) => [String(i), c])], (v) => { filter.class = Number(v); }),
       choice("state", "State", [["", "any state"], ...run.states.filter((s, i) => used.has(i)).map((s) => [s, s])], (v) => { filter.state = v; }),
       choice("row", "Row", rows, (v) => {
         filter.profile = v.startsWith("p:") ? v.slice(2) : "";
@@ -145,7 +145,7 @@
   // troubles are the states of a host with their rows: what fails first, then
   // what is not decided, and what does not count.
   function troubles(h) {
-    const order = [7, 0, 1, 2, 3, 4, 5], groups = new Map();
+    const order = [8, 0, 1, 2, 4, 3, 5, 6], groups = new Map();
     let open = 0;
     for (const n of run.shapes[h[5]]) {
       const p = run.paths[n], key = order[p[3]] * 100 + p[2];
