@@ -178,7 +178,7 @@ func (d *demonstration) mergeRuns(records []string) (int, error) {
 		return 0, err
 	}
 	defer done()
-	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}} {
+	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}, {"html", d.file("merged.html")}} {
 		if err := d.render(o, run, d.look(d.verbose)); err != nil {
 			return 0, err
 		}

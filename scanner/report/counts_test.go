@@ -127,6 +127,7 @@ func TestCountsAgree(t *testing.T) {
 		agree(t, run, seen)
 		inOtherShapes(t, run, seen)
 		peopleAgree(t, run)
+		agreeHTML(t, run)
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Formats are the words for the formats, in the order of the documentation.
-var Formats = []string{"text", "json", "jsonl", "junit", "csv", "md", "prom"}
+var Formats = []string{"text", "json", "jsonl", "junit", "html", "csv", "md", "prom"}
 
 // Write renders a run in the format of that name. The options are for
 // text, but for PromHosts.
@@ -21,6 +21,8 @@ func Write(w io.Writer, format string, r *Run, o TextOptions) error {
 		return JSONL(w, r)
 	case "junit":
 		return JUnit(w, r)
+	case "html":
+		return HTML(w, r)
 	case "prom":
 		return Prom(w, r, o.PromHosts)
 	case "csv":

@@ -126,7 +126,7 @@ func TestReplayAgrees(t *testing.T) {
 		b := r.record(t)
 		recorded, judged := load(t, b, report.Options{}), load(t, b, report.Options{Judge: judge})
 		for name, f := range map[string]func(io.Writer, *report.Run) error{
-			"text": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "prom": promHosts,
+			"text": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
 		} {
 			if d := cmp.Diff(render(t, f, recorded), render(t, f, judged)); d != "" {
 				t.Errorf("%s of %s (-recorded +judged):\n%s", name, r.name, d)
@@ -192,7 +192,7 @@ func (f *full) Write(p []byte) (int, error) {
 func TestWriteErrorsAreTold(t *testing.T) {
 	run := load(t, runs()[2].record(t), report.Options{})
 	for name, f := range map[string]func(io.Writer, *report.Run) error{
-		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "prom": promHosts,
+		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
 		"csv": report.CSV, "md": report.Markdown,
 	} {
 		for _, room := range []int{0, 1000} {

@@ -145,7 +145,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
-	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit, csv, md, prom") {
+	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit, html, csv, md, prom") {
 		t.Errorf("an unknown format: %v", err)
 	}
 }
