@@ -245,7 +245,7 @@ func overwrite(name string, write func(io.Writer) error) error {
 }
 
 // narrowest is the narrowest terminal that the text is fitted to.
-const narrowest = 40
+const narrowest = 48
 
 // look finds out what standard output is.
 func (p *program) look(verbose bool) rendering {

@@ -154,3 +154,17 @@ func TestHurdles(t *testing.T) {
 		}
 	}
 }
+
+// Without clients there is no table of them.
+func TestAdviceWithoutClients(t *testing.T) {
+	r := runs()[1]
+	r.machines = r.machines[len(r.machines)-1:]
+	run := load(t, r.record(t), report.Options{})
+	out := render(t, plainText, run)
+	if !strings.Contains(out, "\nINSTALLATION METHODS\n  No client is among these hosts. ") || strings.Contains(out, "undecided\n") {
+		t.Errorf("got\n%s", out)
+	}
+	if files := lists(t, run); files["push-yes.txt"]+files["push-no.txt"]+files["push-not-proven.txt"]+files["push-undecided.txt"] != "" {
+		t.Errorf("a client in %v", files)
+	}
+}

@@ -192,7 +192,27 @@ func (t *text) advice() {
 	if len(rest) == len(methods) {
 		return
 	}
-	t.out.head("INSTALLATION METHODS, FOR HOW MANY CLIENTS")
+	s := shared(methods)
+	if clients(methods) > 0 {
+		t.out.head("INSTALLATION METHODS, FOR HOW MANY CLIENTS")
+		t.methodTable(methods)
+	} else {
+		t.out.head("INSTALLATION METHODS")
+		s = append([]string{"No client is among these hosts."}, s...)
+	}
+	if len(rest) > 0 {
+		s = append(s, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
+	}
+	if t.o.Lists != "" {
+		s = append(s, "Lists of the clients are in "+t.o.Lists)
+	}
+	if len(s) > 0 {
+		t.out.para(2, 2, strings.Join(s, " "))
+	}
+}
+
+// methodTable counts the clients by method and answer.
+func (t *text) methodTable(methods []cause.Method) {
 	width := max(5, len(fmt.Sprint(clients(methods))))
 	t.out.line(fmt.Sprintf("  %-6s  %*s  not proven  %*s  undecided", "", width, "yes", width, "no"))
 	for i := range methods {
@@ -209,16 +229,6 @@ func (t *text) advice() {
 		}
 		t.out.line(t.out.paint(c, fmt.Sprintf("  %-6s  %*d  %10d  %*d  %9d", m.Name, width, m.Clients[cause.AnswerYes], m.Clients[cause.AnswerNotProven],
 			width, m.Clients[cause.AnswerNo], m.Clients[cause.AnswerUndecided])))
-	}
-	s := shared(methods)
-	if len(rest) > 0 {
-		s = append(s, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
-	}
-	if t.o.Lists != "" {
-		s = append(s, "Lists of the clients are in "+t.o.Lists)
-	}
-	if len(s) > 0 {
-		t.out.para(2, 2, strings.Join(s, " "))
 	}
 }
 
