@@ -19,9 +19,10 @@ const (
 	PlaceBetween              // between two hops
 	PlaceLastHop              // after the last hop before the hosts: that segment, or the hosts' own firewall
 	PlaceHosts                // the hosts themselves
+	PlaceWay                  // on the way and not on the hosts, by a device that could not be named
 )
 
-var placeWords = []string{"unknown", "device", "between", "last-hop", "hosts"}
+var placeWords = []string{"unknown", "device", "between", "last-hop", "hosts", "way"}
 
 func (p Place) String() string {
 	if int(p) < len(placeWords) {
@@ -144,6 +145,8 @@ func ruleKeyOf(f *verdict.Finding) ruleKey {
 		k.place, k.near = PlaceLastHop, f.Between[0]
 	case len(f.Between) == 2:
 		k.place, k.near, k.far = PlaceBetween, f.Between[0], f.Between[1]
+	case f.Reason == "blocked.reset", f.Reason == "blocked.dynamic-reset": // "the host itself did not refuse"
+		k.place = PlaceWay
 	}
 	return k
 }
@@ -216,7 +219,7 @@ func (r *Ruler) Rules() []Rule {
 	for _, g := range r.rules {
 		out = append(out, g.close())
 	}
-	order := []Place{PlaceDevice, PlaceBetween, PlaceLastHop, PlaceHosts, PlaceUnknown}
+	order := []Place{PlaceDevice, PlaceBetween, PlaceLastHop, PlaceHosts, PlaceWay, PlaceUnknown}
 	slices.SortFunc(out, func(a, b Rule) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(order, a.Place), slices.Index(order, b.Place)),

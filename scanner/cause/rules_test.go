@@ -116,6 +116,13 @@ func blocked(addr, row string, port uint16, by ...string) verdict.Finding {
 	return f
 }
 
+// reset is a finding of a RST that the host did not send.
+func reset(addr string) verdict.Finding {
+	f := blocked(addr, "smb", 445)
+	f.Reason = "blocked.reset"
+	return f
+}
+
 // rulesOf are the rules for findings, a host each.
 func rulesOf(findings ...verdict.Finding) []cause.Rule {
 	r := cause.NewRuler()
@@ -136,6 +143,7 @@ func TestPlaces(t *testing.T) {
 		{blocked("198.18.1.1", "smb", 445, "198.18.9.1", "198.18.9.2"), cause.PlaceBetween, "blocked.silent|push/smb|198.18.9.1|198.18.9.2"},
 		{blocked("198.18.1.1", "smb", 445, "198.18.9.1", "198.18.1.1"), cause.PlaceLastHop, "blocked.silent|push/smb|198.18.9.1"},
 		{blocked("198.18.1.1", "smb", 445), cause.PlaceUnknown, "blocked.silent|push/smb"},
+		{reset("198.18.1.1"), cause.PlaceWay, "blocked.reset|push/smb"},
 	} {
 		got := rulesOf(c.f)
 		if len(got) != 1 || got[0].Place != c.place || !slices.Equal(got[0].Causes, []string{c.id}) {

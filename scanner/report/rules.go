@@ -94,7 +94,7 @@ func (o RuleOptions) at(r cause.Rule) bool {
 	case OnHosts:
 		return r.Place == cause.PlaceHosts || r.Place == cause.PlaceLastHop
 	case OnUnknown:
-		return r.Place == cause.PlaceUnknown
+		return r.Place == cause.PlaceUnknown || r.Place == cause.PlaceWay
 	}
 	a, err := netip.ParseAddr(o.On)
 	return err == nil && (r.By == a || slices.Contains(r.Between, a))
@@ -228,6 +228,8 @@ func (a ruleAsk) where() string {
 		return fmt.Sprintf("Behind %s, on the hosts or just before them", a.Between[0])
 	case cause.PlaceHosts:
 		return "On the hosts, in their own firewall"
+	case cause.PlaceWay:
+		return "On the way, on a device that could not be named"
 	default:
 		return "On the way or on the hosts"
 	}

@@ -68,7 +68,7 @@ func (s *Rules) powershell(w io.Writer) error {
 		c.line("")
 		a.explain(c, s)
 		switch a.Place {
-		case cause.PlaceDevice, cause.PlaceBetween:
+		case cause.PlaceDevice, cause.PlaceBetween, cause.PlaceWay:
 			c.comment("   nothing to change on the hosts: it does not reach them")
 			continue
 		case cause.PlaceHosts: // it is shown

@@ -64,6 +64,9 @@ func ruleFindings() []verdict.Finding {
 	}
 	several.Ports = append(several.Ports, verdict.PortFinding{Port: 10041, State: verdict.Open})
 	add(several, "many", 10000, siteServer, client, "198.18.8.1")
+	reset := base
+	reset.Reason, reset.Message = "blocked.reset", "a device on the way resets TCP 445; the host itself did not refuse"
+	add(reset, "smb", 445, siteServer, client, "198.18.10.1")
 	down := base
 	down.State, down.Reason = verdict.Down, "down.silent"
 	add(down, "icmp", 0, siteServer, client, "198.18.66.1")
@@ -329,7 +332,7 @@ func TestRulesMarkdown(t *testing.T) {
 // --on leaves the numbers of the rules as they are.
 func TestRulesOfAPlace(t *testing.T) {
 	rec := ruleRecord(t, ruleFindings(), "198.18.1.10", "fd00:198:1::10")
-	for on, want := range map[string]int{"198.18.9.1": 3, "198.18.9.2": 2, report.OnHosts: 2, report.OnUnknown: 4, "198.18.9.9": 0} {
+	for on, want := range map[string]int{"198.18.9.1": 3, "198.18.9.2": 2, report.OnHosts: 2, report.OnUnknown: 5, "198.18.9.9": 0} {
 		o := known()
 		o.On = on
 		run := load(t, rec, report.Options{})
