@@ -76,6 +76,7 @@ func commands() []command {
 		{"plan", "say what a check would send; sends nothing", (*program).plan},
 		{"report", "render a recorded run", (*program).report},
 		{"merge", "join the records of several vantages into one verdict", (*program).merge},
+		{"diff", "say how a recorded run differs from an earlier one", (*program).diff},
 		{"listen", "answer a check from elsewhere, where no service does", (*program).listen},
 		{"schedule", "print a job for cron, systemd or Windows", (*program).schedule},
 		{"site", "check a site file, or begin one", (*program).site},
@@ -181,7 +182,8 @@ first steps:
 
 exit codes: 0 every required path is open; 1 one is blocked, closed or answered
 by something else; 2 bad usage, nothing was sent; 3 none of 1, but some stayed
-undecided; 4 this machine could not do the test; 130 interrupted.
+undecided; 4 this machine could not do the test; 5 another run has the state
+file; 130 interrupted.
 `)
 	return w.String()
 }

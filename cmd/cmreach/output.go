@@ -153,8 +153,13 @@ func (p *program) render(o output, run *report.Run, r rendering) error {
 		}
 		return report.Write(w, o.format, run, opts)
 	}
-	if o.file != "" {
-		return replace(o.file, write)
+	return p.write(o.file, write)
+}
+
+// write writes to a file, or to standard output where none is named.
+func (p *program) write(file string, write func(io.Writer) error) error {
+	if file != "" {
+		return replace(file, write)
 	}
 	if err := enough(write(p.stdout)); err != nil {
 		return fmt.Errorf("cannot write to standard output: %w", reason(err))

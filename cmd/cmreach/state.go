@@ -115,7 +115,7 @@ func (j *stateJob) open(p *program, vantage scanner.Role, site string) error {
 		j.bad, j.memory = j.place+".bad", history.New()
 		j.memory.Lose(damage.Why, j.name+".bad")
 		err = nil
-		fmt.Fprintf(p.stderr, "cmreach: --state: %s: %v: what earlier runs found is lost; this run reports everything and begins anew, and the old file is kept as %s.bad\n",
+		fmt.Fprintf(p.stderr, "cmreach: --state: %s is damaged: %v: what earlier runs found is lost; this run reports everything and begins anew, and the old file is kept as %s.bad\n",
 			j.name, damage, j.name)
 	case errors.Is(err, history.ErrForeign):
 		err = usage(fmt.Errorf("--state: %s: %w: name another file, or remove this one", j.name, err))
@@ -220,7 +220,7 @@ func (j *stateJob) refused() error {
 	if j == nil || j.refuse == nil {
 		return nil
 	}
-	return usage(fmt.Errorf("--state: %s: %w: give each its own file", j.name, j.refuse))
+	return usage(fmt.Errorf("--state: %s: %w", j.name, j.refuse))
 }
 
 // silent reports whether the run has nothing to say.

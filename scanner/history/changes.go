@@ -54,10 +54,12 @@ type Changes struct {
 	// Unconfirmed counts paths that fare otherwise than is believed of them, not
 	// yet for long enough.
 	Unconfirmed int `json:"unconfirmed"`
-	// Undecided counts paths of the run whose result is no verdict (inconclusive,
-	// untested, error): what is remembered of them stands.
+	// Untested counts required paths of the run that start elsewhere, and Undecided
+	// others whose result is no verdict (inconclusive, error): what is remembered of them
+	// stands.
+	Untested  int `json:"untested"`
 	Undecided int `json:"undecided"`
-	// Errors are the required ones of them that this machine could not test.
+	// Errors are those of the undecided that this machine could not test.
 	Errors int `json:"errors"`
 	// Unreached counts paths that are remembered and that an incomplete run did
 	// not come to: what is remembered of them stands. They are in no list.

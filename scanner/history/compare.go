@@ -84,11 +84,15 @@ func (c *Comparison) settle(out *collector, h *host, p *path) {
 	if p.seen != nil {
 		state = p.seen.state
 	}
-	if p.now == kindUndecided {
+	switch {
+	case p.now != kindUndecided || !p.required:
+	case state == verdict.Untested:
+		out.ch.Untested++
+	case state == verdict.Error:
+		out.ch.Errors++
+		fallthrough
+	default:
 		out.ch.Undecided++
-		if state == verdict.Error && p.required {
-			out.ch.Errors++
-		}
 	}
 	switch {
 	case c.again && h.before: // its result was counted when the run was interrupted
@@ -123,8 +127,9 @@ func (c *Comparison) settle(out *collector, h *host, p *path) {
 
 // collector gathers the items of the lists.
 type collector struct {
-	m  *Memory
-	ch Changes
+	m     *Memory
+	ch    Changes
+	plain bool // the results count, and not what is believed
 
 	broken, recovered, still, flapping, gone, added []Item
 }
@@ -139,7 +144,7 @@ func (o *collector) add(list *[]Item, h *host, p *path) {
 		it.State, it.Was = verdict.StateUnknown, p.state
 	case p.seen == nil:
 		it.State = verdict.Open
-	case p.now == kindUndecided && p.standing != kindNone:
+	case p.now == kindUndecided && p.standing != kindNone && !o.plain:
 		it.Addr, it.Reason, it.Message = p.seen.addr, p.seen.reason, "not seen this time, "+p.seen.state.String()+": "+p.seen.message
 	default:
 		it.State, it.Addr, it.Reason, it.Message = p.seen.state, p.seen.addr, p.seen.reason, p.seen.message
@@ -147,7 +152,7 @@ func (o *collector) add(list *[]Item, h *host, p *path) {
 	switch {
 	case p.outcome == outcomeSteadyGood, p.outcome == outcomeSteadyBroken:
 		it.Was, it.Steady = verdict.StateUnknown, true
-	case it.Was == it.State:
+	case it.Was == it.State, p.outcome == outcomeFlapping, p.outcome == outcomeNewlyFlapping:
 		it.Was = verdict.StateUnknown
 	}
 	*list = append(*list, it)
@@ -157,10 +162,8 @@ func (o *collector) add(list *[]Item, h *host, p *path) {
 func (o *collector) changes() Changes {
 	ch := &o.ch
 	finish := func(list []Item) (int, []Item, []Group) {
-		slices.SortFunc(list, o.compare)
-		g := grouped(list)
-		cut := append([]Item{}, list[:min(len(list), Samples)]...)
-		return len(list), cut, g
+		n, groups := o.sorted(list)
+		return n, append([]Item{}, list[:min(n, Samples)]...), groups
 	}
 	n := &ch.Counts
 	n.Broken, ch.Broken, ch.Groups.Broken = finish(o.broken)
@@ -172,13 +175,12 @@ func (o *collector) changes() Changes {
 	return *ch
 }
 
-func (o *collector) compare(a, b Item) int {
-	need := func(it Item) int {
-		if it.Required {
-			return 0
-		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(need(a), need(b)), strings.Compare(a.Requirement, b.Requirement),
-		strings.Compare(a.Host, b.Host))
+// sorted brings a list into its order, and puts its items together.
+func (o *collector) sorted(list []Item) (int, []Group) {
+	slices.SortFunc(list, compareItems)
+	return len(list), grouped(list)
+}
+
+func compareItems(a, b Item) int {
+	return cmp.Or(order(!a.Required, !b.Required), strings.Compare(a.Requirement, b.Requirement), strings.Compare(a.Host, b.Host))
 }

@@ -54,9 +54,9 @@ func (m *Memory) Fits(in Info) error {
 	case last.Started.IsZero():
 		return nil
 	case last.Vantage != in.Vantage:
-		return fmt.Errorf("it is of runs from the vantage %q, and this one is from %q", last.Vantage, in.Vantage)
+		return fmt.Errorf("it is of runs from the vantage %q, and this one is from %q: give each a file of its own", last.Vantage, in.Vantage)
 	case last.Site != "" && in.Site != "" && last.Site != in.Site:
-		return fmt.Errorf("it is of the site %q, and this run is of %q", last.Site, in.Site)
+		return fmt.Errorf("it is of the site %q, and this run is of %q: give each a file of its own", last.Site, in.Site)
 	default:
 		return nil
 	}

@@ -154,9 +154,16 @@ func (p *path) confirmed(c Confirm) bool {
 }
 
 // unconfirmed reports whether the path fares otherwise than is believed of it.
+// Of one that works and has not done so for long, nobody believes otherwise.
 func (p *path) unconfirmed() bool {
-	if p.flapping || p.now == kindNone || p.now == kindUndecided {
+	switch {
+	case p.flapping:
 		return false
+	case p.now == kindGood:
+		return p.troubled()
+	case p.now == kindBad:
+		return p.standing != kindBad
+	default:
+		return p.now == kindAway && !p.troubled()
 	}
-	return p.standing == kindNone || (p.now == kindGood) == p.troubled() || p.now == kindBad && p.standing == kindAway
 }

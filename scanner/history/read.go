@@ -109,18 +109,18 @@ func (r *reader) header(b []byte) error {
 		Version string `json:"version"`
 	}
 	if err := json.Unmarshal(b, &v); err != nil {
-		return damaged("line 1 cannot be read")
+		return damaged("line 1 is incomplete, or was changed")
 	}
 	if v.State != Version {
 		return &VersionError{Found: v.State, Writer: v.Version}
 	}
 	var h header
 	if err := strict(b, &h); err != nil {
-		return damaged("line 1 cannot be read")
+		return damaged("line 1 is incomplete, or was changed")
 	}
 	confirm, err := ParseConfirm(h.Confirm)
 	if err != nil || h.Run.IsZero() {
-		return damaged("line 1 cannot be read")
+		return damaged("line 1 is incomplete, or was changed")
 	}
 	for _, row := range h.Rows {
 		if r.m.rowOf(row); row == "" {
@@ -138,7 +138,7 @@ func (r *reader) header(b []byte) error {
 func (r *reader) line(b []byte, n int) (last bool, err error) {
 	var l line
 	if err := strict(b, &l); err != nil {
-		return false, damaged("line %d cannot be read", n)
+		return false, damaged("line %d is incomplete, or was changed", n)
 	}
 	if l.End != nil {
 		return true, r.end(*l.End, n)

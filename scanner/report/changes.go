@@ -14,6 +14,9 @@ import (
 // -v lifts it.
 var changeLists = struct{ broken, recovered, still, flapping, gone, added int }{6, 4, 3, 3, 2, 2}
 
+// groupRows is how many rows of one group are named.
+const groupRows = 3
+
 // WriteChanges renders, in place of the run, what changed in it: for jobs that
 // are to tell nothing else. Formats that have no words for it get the whole run.
 func WriteChanges(w io.Writer, format string, r *Run, o TextOptions) error {
@@ -35,7 +38,7 @@ func changesText(w io.Writer, r *Run, o TextOptions) error {
 		o.Width = 80
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
-	t.changes()
+	t.changes(true)
 	t.ending()
 	t.out.para(0, 2, t.about())
 	for _, c := range r.Causes {
@@ -47,14 +50,14 @@ func changesText(w io.Writer, r *Run, o TextOptions) error {
 	return t.out.flush()
 }
 
-// changes says what is new since the run before, ahead of everything else.
-func (t *text) changes() {
+// changes says what is new since the run before, ahead of everything else. Alone: the report does not follow.
+func (t *text) changes(alone bool) {
 	c := t.r.Changes
 	if c == nil {
 		return
 	}
 	if c.Lost != "" {
-		s := "what earlier runs found could not be read: " + c.Lost + "."
+		s := "the state file is damaged: " + c.Lost + ". What earlier runs found is lost."
 		if c.KeptAs != "" {
 			s += " The file is kept as " + c.KeptAs + "."
 		}
@@ -63,7 +66,7 @@ func (t *text) changes() {
 	n := c.Counts
 	switch {
 	case c.First:
-		t.out.banner(yellow, "FIRST RUN", fmt.Sprintf("%s remembered from now on; %s.", pathsAre(c.Paths), changeCounts(c)))
+		t.out.banner(yellow, "FIRST RUN", fmt.Sprintf("%s remembered from now on; %s.", pathsAre(c.Paths), strings.Replace(changeCounts(c), "now broken", "broken", 1)))
 	case n.Broken > 0:
 		t.out.banner(red, "CHANGED", changeCounts(c)+".")
 	case c.Changed():
@@ -71,7 +74,13 @@ func (t *text) changes() {
 	default:
 		t.out.banner(plain, "NO CHANGE", changeCounts(c)+".")
 	}
-	t.out.para(0, 0, t.basis(c))
+	if basis := t.basis(c); basis != "" {
+		t.out.para(0, 0, basis)
+	}
+	if c.First && !alone { // the report says it all
+		t.out.line("")
+		return
+	}
 	g := c.Groups
 	t.groups(red, "NOW BROKEN", g.Broken, n.Broken, changeLists.broken)
 	t.groups(green, "RECOVERED", g.Recovered, n.Recovered, changeLists.recovered)
@@ -105,11 +114,20 @@ func changeCounts(c *history.Changes) string {
 	switch {
 	case n.Still > 0:
 		s = append(s, fmt.Sprintf("%d still broken", n.Still))
-	case n.Broken == 0:
+	case n.Broken+n.Flapping+c.Unconfirmed+c.Errors == 0 && c.Complete:
 		s = append(s, "nothing is known to be broken")
+	}
+	if c.Errors > 0 {
+		s = append(s, fmt.Sprintf("%d not tested by this machine's fault", c.Errors))
+	}
+	if c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("%d not confirmed yet", c.Unconfirmed))
 	}
 	if steady > 0 {
 		s = append(s, fmt.Sprintf("%d still flapping", steady))
+	}
+	if len(s) == 0 {
+		return "in what was checked nothing is known to be broken"
 	}
 	return strings.Join(s, ", ")
 }
@@ -120,12 +138,11 @@ func (t *text) basis(c *history.Changes) string {
 	if !c.First {
 		s = append(s, "Since the run of "+c.Previous.UTC().Format("2006-01-02 15:04:05 UTC")+".")
 	}
-	if c.Confirm != "1/1" {
-		need, last, _ := strings.Cut(c.Confirm, "/")
-		s = append(s, fmt.Sprintf("A change counts when %s of the last %s results agree; of %s that is not so yet.", need, last, pathCount(c.Unconfirmed)))
+	if need, last, _ := strings.Cut(c.Confirm, "/"); c.Unconfirmed > 0 {
+		s = append(s, fmt.Sprintf("A change of a path is confirmed when %s of its last %s results agree.", need, last))
 	}
-	if c.Undecided > 0 {
-		s = append(s, pathCount(c.Undecided)+" gave no verdict this time, which changes nothing.")
+	if other := c.Undecided - c.Errors; other > 0 {
+		s = append(s, pathCount(other)+" gave no verdict this time, which changes nothing.")
 	}
 	if c.Unreached > 0 {
 		s = append(s, pathCount(c.Unreached)+" were not reached: what is known of them stands.")
@@ -147,35 +164,40 @@ func (t *text) groups(c color, head string, groups []history.Group, paths, most 
 			t.out.para(2, 2, fmt.Sprintf("... and %s more; -v shows them.", pathCount(paths)))
 			return
 		}
-		t.out.colored(c, 2, 4, groupLine(&g))
+		t.out.colored(c, 2, 4, groupLine(&g, groupRows))
+		hosts := words(g.Sample)
+		if more := g.Hosts - len(g.Sample); more > 0 {
+			hosts += fmt.Sprintf(" and %d more", more)
+		}
+		t.out.labelled(4, "hosts: ", hosts)
 	}
 }
 
-// groupLine says of a group what it is, why, and where.
-func groupLine(g *history.Group) string {
-	s := g.Requirement
-	if g.State != verdict.StateUnknown {
-		s += " is " + g.State.String()
-	}
-	switch {
-	case g.Steady:
-		s += ", steadily, after flapping"
-	case g.Was != verdict.StateUnknown && g.State != verdict.StateUnknown:
-		s += " (was " + g.Was.String() + ")"
-	case g.Was != verdict.StateUnknown:
-		s += " was " + g.Was.String()
+// groupLine says of a group what it is, and why. Of its rows it names so many.
+func groupLine(g *history.Group, rows int) string {
+	s := strings.Join(g.Requirements, ", ")
+	if more := len(g.Requirements) - rows; more == 1 {
+		s = strings.Join(g.Requirements[:rows], ", ") + " and 1 more row"
+	} else if more > 1 {
+		s = fmt.Sprintf("%s and %d more rows", strings.Join(g.Requirements[:rows], ", "), more)
 	}
 	if !g.Required {
-		s += ", informational"
+		s += " (informational)"
+	}
+	switch was := g.Was != verdict.StateUnknown; {
+	case g.Steady:
+		s += ": " + g.State.String() + ", steadily, after flapping"
+	case g.State == verdict.StateUnknown && was:
+		s += ": was " + g.Was.String()
+	case was:
+		s += ": " + g.State.String() + ", was " + g.Was.String()
+	case g.State != verdict.StateUnknown:
+		s += ": " + g.State.String()
 	}
 	if g.Message != "" {
 		s += ": " + g.Message
 	}
-	where := strings.Join(g.Hosts, ", ")
-	if more := g.Paths - len(g.Hosts); more > 0 {
-		where += fmt.Sprintf(" and %d more", more)
-	}
-	return s + " [" + where + "]"
+	return s
 }
 
 func pathCount(n int) string {

@@ -35,7 +35,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
 	view := r.measured()
-	t.changes()
+	t.changes(false)
 	t.answer()
 	t.rows(view)
 	t.coverage()
