@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for dir in probes/wire/*/ probes/socket/ scanner/record/ profiles/; do
+for dir in probes/wire/*/ probes/socket/ scanner/record/ scanner/history/ profiles/; do
   ls "$dir"*.go >/dev/null 2>&1 || continue
   case $dir in */rpctest/) continue ;; esac
   grep -qs '^func Fuzz' "$dir"*_test.go || { echo "fuzz: $dir has no fuzz target"; exit 1; }

@@ -67,9 +67,14 @@ func (p *program) check(args []string) (int, error) {
 			return 0, usage(err)
 		}
 	}
+	return c.carryOut(f, news)
+}
+
+// carryOut does the check, and tells what came of it.
+func (c *checkRun) carryOut(f *checkFlags, news receivers) (int, error) {
 	run, err := c.do()
 	if err := c.capture.close(); err != nil {
-		p.warn(err) // the findings stand without it
+		c.warn(err) // the findings stand without it
 	}
 	if errors.Is(err, errStopped) {
 		return exitInterrupted, err
@@ -81,8 +86,8 @@ func (p *program) check(args []string) (int, error) {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	told := news.tell(p, run, run.Exit(), c.more())
-	code, err := job.finish(run) // after the news: a run that is killed in between tells them again
+	told := news.tell(c.program, run, run.Exit(), c.more())
+	code, err := c.job.finish(run) // after the news: a run that is killed in between tells them again
 	return worse(code, told), err
 }
 

@@ -17,6 +17,7 @@ func (p *program) diff(args []string) (int, error) {
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, junit; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as broken besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all changes, with the hosts")
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}

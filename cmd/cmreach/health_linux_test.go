@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"cmreach/scanner"
+	"cmreach/scanner/history"
 	"cmreach/scanner/lab"
+	"cmreach/scanner/verdict"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -218,7 +221,7 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`2\d\d\d-\d\d-\d\d( |\n +)\d\d:\d\d:\d\d UTC`), "DATE"},
 	{regexp.MustCompile(`(?m)^cmreach \S+, push from .*(\n  .*)*`), "ABOUT"},
-	{regexp.MustCompile(`after [0-9.]+[µm]?s`), "after TIME"},
+	{regexp.MustCompile(`(?m)^HOSTS(\n  .*)*`), "HOSTS in any order"},
 }
 
 // compare holds the transcript against a file.
@@ -232,5 +235,68 @@ func (j *healthJob) compare(name string) {
 	}
 	if d := cmp.Diff(string(j.read(name)), got); d != "" {
 		j.t.Errorf("%s (-want +got; -update-health writes it anew):\n%s", name, d)
+	}
+}
+
+// TestStateSurvivesKills kills runs at moments that are spread over the time
+// that one takes, most of which goes into the writing of a large state: the file
+// is always whole.
+func TestStateSurvivesKills(t *testing.T) {
+	if testing.Short() {
+		leaveOut(t, "left out by -short")
+	}
+	prog := buildProgram(t)
+	record, err := filepath.Abs("../../testdata/runs/push-interrupted.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An interrupted run keeps what it did not reach, and may be taken in again.
+	const hosts = 20000
+	m := history.New()
+	c := m.Compare(history.Info{Started: time.Unix(1, 0), Vantage: scanner.RoleSiteServer}, verdict.DefaultFail)
+	for i := range hosts {
+		list := make([]verdict.Finding, 8)
+		for j := range list {
+			list[j] = verdict.Finding{Host: fmt.Sprintf("far-%05d", i), Requirement: fmt.Sprintf("push/row-%d", j), Required: true, State: verdict.Blocked}
+		}
+		c.Add(list)
+	}
+	c.End(true)
+	state := filepath.Join(prog.dir, "state")
+	f, err := os.Create(state)
+	if err == nil {
+		err = errors.Join(m.Write(f), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() *exec.Cmd {
+		cmd := prog.command(t, nil, "report", record, "--state", "state", "-o", "text=out")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	began := time.Now()
+	if code := await(t, start()); code != exitInterrupted {
+		t.Fatalf("exit code %d", code)
+	}
+	took := time.Since(began)
+	const kills = 20
+	for i := range kills {
+		cmd := start()
+		time.Sleep(took * time.Duration(i) / kills) // any moment will do
+		_ = cmd.Process.Kill()                      // it may have ended
+		_ = cmd.Wait()
+		b, err := os.ReadFile(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := history.Read(bytes.NewReader(b)); err != nil || bytes.Count(b, []byte(`"far-`)) != hosts {
+			t.Fatalf("killed after %d/%d of the time: %v, %d bytes", i, kills, err, len(b))
+		}
+	}
+	if code := await(t, start()); code != exitInterrupted {
+		t.Errorf("exit code %d of a run that nobody killed", code)
 	}
 }

@@ -77,7 +77,7 @@ func (r Receiver) sendMail(ctx context.Context, m *Message, secure *tls.Config) 
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if r.mail.implicit {
-		conn = tls.Client(conn, secure)
+		return smtpError(r.converse(tls.Client(conn, secure), m, secure))
 	}
 	return smtpError(r.converse(conn, m, secure))
 }

@@ -121,11 +121,16 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// sections are the text of a message: what changed, why, and what to do.
+// sections are the text of a message: what changed, why, and what to do. Where
+// something broke the causes come first: there are few of them, and many hosts.
 func (m *Message) sections() []section {
 	var out []section
 	if m.Run.End.Err != "" {
 		out = append(out, section{"The check broke off", []string{line(m.Run.End.Err)}})
+	}
+	causes := m.causes()
+	if len(causes.lines) > 0 && m.bad() {
+		out = append(out, causes)
 	}
 	if c := m.Changes; c != nil {
 		out = append(out, items("New failures", c.Broken, c.Counts.Broken, broke)...)
@@ -138,8 +143,8 @@ func (m *Message) sections() []section {
 			out = append(out, section{"The state file could not be read", []string{line(c.Lost + ": this run is compared with nothing")}})
 		}
 	}
-	if s := m.causes(); len(s.lines) > 0 {
-		out = append(out, s)
+	if len(causes.lines) > 0 && !m.bad() {
+		out = append(out, causes)
 	}
 	if m.Changes != nil { // else the subject says so
 		now := []string{line(m.standing())}
@@ -156,7 +161,7 @@ func (m *Message) sections() []section {
 
 // causes are the explanations of all that fails now, with what to do.
 func (m *Message) causes() section {
-	s := section{title: "Causes, and what to do"}
+	s := section{title: "Causes of all that fails now, and what to do"}
 	n := 0
 	for _, c := range m.Run.Causes {
 		if c.State == verdict.Untested {

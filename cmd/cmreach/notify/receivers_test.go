@@ -199,13 +199,7 @@ func (s *mailServer) serve(conn net.Conn) {
 			say("250 ok")
 		case "DATA":
 			say("354 go on")
-			var b strings.Builder
-			for l := read(); l != "."; l = read() {
-				b.WriteString(strings.TrimPrefix(l, ".") + "\n")
-			}
-			s.mu.Lock()
-			s.mails, s.secure = append(s.mails, b.String()), append(s.secure, encrypted)
-			s.mu.Unlock()
+			s.data(read, encrypted)
 			say("250 queued")
 		case "QUIT":
 			say("221 bye")
@@ -214,6 +208,16 @@ func (s *mailServer) serve(conn net.Conn) {
 			say("500 what")
 		}
 	}
+}
+
+func (s *mailServer) data(read func() string, encrypted bool) {
+	var b strings.Builder
+	for l := read(); l != "."; l = read() {
+		b.WriteString(strings.TrimPrefix(l, ".") + "\n")
+	}
+	s.mu.Lock()
+	s.mails, s.secure = append(s.mails, b.String()), append(s.secure, encrypted)
+	s.mu.Unlock()
 }
 
 func (s *mailServer) login(arg string, read func() string, say func(string, ...any)) {

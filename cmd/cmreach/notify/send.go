@@ -87,7 +87,9 @@ func (r Receiver) send(ctx context.Context, m *Message, o Options) error {
 			pause = later.after
 		}
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
-			err = fmt.Errorf("%w: it is to be asked again after %s, which is too late", err, pause.Round(time.Second))
+			if later.after > 0 {
+				err = fmt.Errorf("%w: it is to be asked again after %s, which is too late", err, pause.Round(time.Second))
+			}
 			break
 		}
 		if o.Pause(ctx, pause) != nil {
