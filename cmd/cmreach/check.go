@@ -67,12 +67,18 @@ func (p *program) check(args []string) (int, error) {
 			return 0, usage(err)
 		}
 	}
-	run, err := c.do()
-	if err := c.capture.close(); err != nil {
-		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
-	}
+	code, err := c.finish(f)
 	if errors.Is(err, errStopped) {
 		return exitInterrupted, err
+	}
+	return code, err
+}
+
+// finish does the run, reports it and remembers it.
+func (c *checkRun) finish(f *checkFlags) (int, error) {
+	run, err := c.do()
+	if err := c.capture.close(); err != nil {
+		fmt.Fprintf(c.stderr, "cmreach: %v\n", err) // the findings stand without it
 	}
 	if err == nil {
 		err = c.renderAll(run)
@@ -81,7 +87,7 @@ func (p *program) check(args []string) (int, error) {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	return job.finish(run)
+	return c.job.finish(run)
 }
 
 // renderAll writes the outputs that were not written as the run went on.
