@@ -23,6 +23,9 @@ var arrows = map[string][]string{
 	"probes/probetest": {"scanner"},
 	"probes/listener":  {"probes/wire/*"},
 	"profiles":         {"scanner"},
+
+	"cmd/cmreach/schedule": {},
+	"cmd/cmreach/notify":   {"scanner/verdict", "scanner/cause", "scanner/history", "scanner/record", "scanner/report"},
 }
 
 // pure are the packages that may know addresses but no sockets, no clock and no log.

@@ -57,8 +57,8 @@ func (p *program) diff(args []string) (int, error) {
 
 // compareRecords reads two records, judges both by the rules of this version,
 // and compares them path by path.
-func (p *program) compareRecords(older, newer string, set verdict.StateSet) (*report.DiffReport, error) {
-	d := history.NewDiffer(set)
+func (p *program) compareRecords(older, newer string, set verdict.FailOn) (*report.DiffReport, error) {
+	d := history.NewDiffer(set.All())
 	var runs [2]*report.Run
 	var names [2]string
 	for i, name := range []string{older, newer} {

@@ -78,6 +78,8 @@ func plainly(err error) error {
 		what = "is not a number"
 	case "bool":
 		what = "is neither true nor false"
+	case "logFormat":
+		what = "is no format of the log: give text or json"
 	case "duration":
 		what = "is not a time; write it with its unit, such as 2s or 500ms"
 	}
@@ -220,25 +222,34 @@ func (s *selection) family() profiles.Family {
 }
 
 // failOn reads --fail-on.
-func failOn(words []string) (verdict.StateSet, error) {
+func failOn(words []string) (verdict.FailOn, error) {
 	var known []string
 	for _, st := range verdict.States {
 		known = append(known, st.String())
 	}
 	var errs []error
 	for _, w := range words {
-		if _, err := verdict.ParseState(w); err != nil {
-			errs = append(errs, fmt.Errorf("--fail-on: unknown state %q: %s", w, profiles.Suggest(w, known)))
+		state, _, _ := strings.Cut(w, ">")
+		state = strings.TrimSpace(state)
+		_, err := verdict.ParseState(state)
+		switch {
+		case err == nil:
+		case strings.ContainsAny(state, "<=:%0123456789"):
+			errs = append(errs, fmt.Errorf("--fail-on: %q is no limit: write STATE>N or STATE>N%%, in quotes, such as 'blocked>2.5%%'", w))
+		default:
+			errs = append(errs, fmt.Errorf("--fail-on: unknown state %q: %s", state, profiles.Suggest(state, known)))
 		}
 	}
 	if len(errs) > 0 {
-		return 0, errors.Join(errs...)
+		return verdict.FailOn{}, errors.Join(errs...)
 	}
 	set, err := verdict.ParseFailOn(words)
 	if err != nil {
-		return 0, fmt.Errorf("--fail-on: %w", err)
+		for line := range strings.Lines(err.Error()) {
+			errs = append(errs, fmt.Errorf("--fail-on: %s", strings.TrimSpace(line)))
+		}
 	}
-	return set, nil
+	return set, errors.Join(errs...)
 }
 
 // isFile tells the name of a profile's file from the name of a built-in one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"errors"
@@ -16,28 +17,24 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as failure besides blocked, closed, wrong-service and wrong-host")
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
-	var flags stateFlags
-	flags.register(fs)
+	var flags reportFlags
+	flags.register(fs, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
-	job, jobErr := flags.read(outs)
-	if err := errors.Join(outErr, failErr, jobErr, recordNames(fs.Args())); err != nil {
+	how, flagErr := flags.read(p)
+	if err := errors.Join(flagErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := how.writable(); err != nil {
 		return 0, usage(err)
 	}
+	job := how.job
 	if err := job.open(p, "", ""); err != nil {
 		return stateExit(err), err
 	}
 	defer job.close()
-	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: set}, true))
+	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
 	if err != nil {
 		return 0, err
 	}
@@ -45,10 +42,8 @@ func (p *program) merge(args []string) (int, error) {
 	if err := job.refused(); err != nil {
 		return 0, err
 	}
-	for _, o := range job.outputs(outs, run) {
-		if err := p.render(o, run, job.look(p.look(*verbose))); err != nil {
-			return 0, err
-		}
+	if err := how.render(p, run, nil); err != nil {
+		return 0, err
 	}
 	return job.finish(run)
 }
@@ -209,8 +204,16 @@ func (m *merger) header() record.Header {
 		if r.Truncated != nil {
 			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
 		}
+		for _, u := range in.Unchecked {
+			if !slices.ContainsFunc(h.Unchecked, func(have record.Unchecked) bool { return have.Requirement == u.Requirement }) {
+				h.Unchecked = append(h.Unchecked, u)
+			}
+		}
 		h.Merged = append(h.Merged, origins(r)...)
 	}
+	h.Unchecked = slices.DeleteFunc(h.Unchecked, func(u record.Unchecked) bool {
+		return slices.ContainsFunc(h.Rows, func(row *scanner.Requirement) bool { return row.ID == u.Requirement })
+	})
 	h.Profiles = each(h.Profiles)
 	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
 	h.Engine, h.Depth, h.Rate = plus(engines), plus(depths), plus(rates)
@@ -228,6 +231,7 @@ func (m *merger) end(hosts int) record.End {
 		}
 		out.Packets += e.Packets
 		out.Doubt += e.Doubt
+		out.Hurdles = out.Plus(e.Hurdles)
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true

@@ -200,7 +200,7 @@ func (j *stateJob) options(o report.Options, recorded bool) report.Options {
 	if j == nil {
 		return o
 	}
-	fail := o.Fail
+	broken := o.Fail.All() // what is tolerated is broken all the same
 	o.Compare = func(h record.Header) *history.Comparison {
 		in := history.Info{Version: version, Started: h.Started, Vantage: h.Vantage, Site: h.Site, Confirm: j.confirm}
 		j.refuse = j.memory.Fits(in)
@@ -210,7 +210,7 @@ func (j *stateJob) options(o report.Options, recorded bool) report.Options {
 		if j.refuse != nil {
 			return nil
 		}
-		return j.memory.Compare(in, fail)
+		return j.memory.Compare(in, broken)
 	}
 	return o
 }

@@ -39,13 +39,13 @@ func hostsBy(total int, by [int(verdict.ClassOptional) + 1]int) hostsJSON {
 	return hostsJSON{
 		Total: total, Ready: by[verdict.ClassPassed] + by[verdict.ClassSatisfied], Failed: by[verdict.ClassFailed],
 		Error: by[verdict.ClassError], Undecided: by[verdict.ClassUndecided], Untested: by[verdict.ClassUntested],
-		Optional: by[verdict.ClassOptional],
+		Optional: by[verdict.ClassOptional], Tolerated: by[verdict.ClassTolerated],
 	}
 }
 
-// boundaries says how each named part of the network stands, and which of the
+// byBoundary says how each named part of the network stands, and which of the
 // numbered causes are to be looked at there.
-func (t *text) boundaries() {
+func (t *text) byBoundary() {
 	all := t.r.boundaries()
 	if len(all) == 0 {
 		return
@@ -69,7 +69,7 @@ func (t *text) boundaries() {
 			what string
 			n    int
 			c    color
-		}{{"to be tested from elsewhere", n.Untested, plain}, {"not decided", n.Undecided, yellow}, {"error", n.Error, yellow}, {"not ready", n.Failed, red}} {
+		}{{"to be tested from elsewhere", n.Untested, plain}, {"tolerated", n.Tolerated, yellow}, {"not decided", n.Undecided, yellow}, {"error", n.Error, yellow}, {"not ready", n.Failed, red}} {
 			if p.n > 0 {
 				parts = slices.Insert(parts, 1, fmt.Sprintf("%s %d", p.what, p.n))
 				c = p.c
@@ -88,7 +88,7 @@ func (t *text) boundaries() {
 func (t *text) causesIn(boundary string) string {
 	var numbers []string
 	n := 0
-	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.untested} {
+	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.tolerated, t.untested} {
 		for _, c := range list {
 			n++
 			inNone := c.Hosts

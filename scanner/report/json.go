@@ -38,6 +38,8 @@ type runJSON struct {
 	Notes       []string               `json:"notes"`
 	Rows        []*scanner.Requirement `json:"rows"`
 	Merged      []record.Origin        `json:"merged,omitempty"`
+	Unchecked   []record.Unchecked     `json:"unchecked,omitempty"`
+	record.Hurdles
 }
 
 // summaryJSON is the "summary" of the JSON document.
@@ -53,6 +55,25 @@ type summaryJSON struct {
 	Requirements  []partJSON     `json:"requirements"`
 	Boundaries    []boundaryJSON `json:"boundaries,omitempty"` // of a site that names them; "" for hosts in none
 	Coverage      []coverageJSON `json:"coverage,omitempty"`   // of a merged record
+	FailOn        []measureJSON  `json:"fail_on,omitempty"`    // the limits of --fail-on
+}
+
+// measureJSON is what became of a limit of --fail-on.
+type measureJSON struct {
+	Limit    string        `json:"limit"` // "blocked>2%"
+	State    verdict.State `json:"state"`
+	Paths    int           `json:"paths"` // required paths in that state
+	Of       int           `json:"of"`    // required paths that could be tested
+	Exceeded bool          `json:"exceeded"`
+	Message  string        `json:"message"`
+}
+
+func measuresJSON(t *verdict.Tally) []measureJSON {
+	var out []measureJSON
+	for _, m := range t.Measures() {
+		out = append(out, measureJSON{m.Word, m.State, m.Paths, m.Of, m.Exceeded(), m.String()})
+	}
+	return out
 }
 
 // boundaryJSON counts the hosts of a named part of the network.
@@ -70,6 +91,8 @@ type hostsJSON struct {
 	Undecided int `json:"undecided"`
 	Untested  int `json:"untested"` // nothing required can be tested from here
 	Optional  int `json:"optional"` // nothing is required
+
+	Tolerated int `json:"tolerated,omitempty"` // what is not open is within the limits of --fail-on
 }
 
 // classesJSON counts paths by what they mean for the run.
@@ -81,6 +104,7 @@ type classesJSON struct {
 	Untested  int `json:"untested"`
 	Satisfied int `json:"satisfied"`
 	Optional  int `json:"optional"`
+	Tolerated int `json:"tolerated,omitempty"` // by a limit of --fail-on
 }
 
 type partJSON struct {
@@ -122,7 +146,8 @@ func JSON(w io.Writer, r *Run) error {
 		d.value(c)
 		sep = ",\n"
 	}
-	d.raw("]")
+	d.raw("],\n\"advice\":")
+	d.value(r.adviceJSON())
 	d.changes(r)
 	d.raw("}\n")
 	return d.flush()
@@ -136,6 +161,7 @@ func (r *Run) runJSON() runJSON {
 		Targets: h.Targets, TargetsDone: e.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
 		Rounds: h.Rounds, Packets: e.Packets, Loss: e.Loss, Doubt: e.Doubt, Silent: r.Silent,
 		Notes: list(h.Notes), Rows: list(h.Rows), Merged: h.Merged,
+		Unchecked: h.Unchecked, Hurdles: e.Hurdles,
 	}
 }
 
@@ -147,6 +173,7 @@ func (r *Run) summaryJSON() summaryJSON {
 		Paths: t.All.Total(), Classes: classesOf(t.All), States: t.All.States,
 		Required: t.Required, Informational: t.Informational,
 		Profiles: partsJSON(t.Profiles), Requirements: partsJSON(t.Requirements), Boundaries: r.boundariesJSON(), Coverage: r.coverageJSON(),
+		FailOn: measuresJSON(t),
 	}
 }
 
@@ -155,7 +182,7 @@ func classesOf(p verdict.Part) classesJSON {
 	return classesJSON{
 		Passed: c[verdict.ClassPassed], Failed: c[verdict.ClassFailed], Error: c[verdict.ClassError],
 		Undecided: c[verdict.ClassUndecided], Untested: c[verdict.ClassUntested], Satisfied: c[verdict.ClassSatisfied],
-		Optional: c[verdict.ClassOptional],
+		Optional: c[verdict.ClassOptional], Tolerated: c[verdict.ClassTolerated],
 	}
 }
 

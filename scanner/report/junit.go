@@ -2,9 +2,8 @@ package report
 
 import (
 	"bufio"
-	"cmp"
-	"cmreach/scanner"
 	"cmreach/scanner/verdict"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// Limits of the JUnit report, below those of its readers.
+// Limits of the text in a JUnit report, below those of its readers.
 const (
 	junitMessage = 190     // characters of a message attribute
 	junitBody    = 4 << 10 // bytes of evidence of a case
@@ -20,31 +19,157 @@ const (
 	junitCauses  = 50      // causes in the output of a suite
 )
 
-// JUnit writes the run as JUnit XML in the dialect that the known readers have
-// in common: valid against windyroad's JUnit.xsd and the junit-10.xsd of
-// Jenkins' xUnit plugin at once. There is a suite for each profile and a case
-// for each path; the class name has the row and not the host, so that readers
-// group by row, and names stay the same from run to run.
-func JUnit(w io.Writer, r *Run) error {
-	j := junit{r: r, m: markup{w: bufio.NewWriter(w)}}
-	j.m.raw(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<testsuites>\n")
-	id := 0
-	for _, p := range j.profiles() {
-		if err := j.profile(id, p); err != nil {
-			return err
-		}
-		id++
-	}
-	if !r.Complete() || id == 0 {
-		j.incomplete(id)
-	}
-	j.m.raw("</testsuites>\n")
-	return j.m.flush()
+// JUnitDialect is which of the two published schemas a report goes by.
+type JUnitDialect uint8
+
+// The dialects differ in the attributes of the root element alone.
+const (
+	JUnitCommon JUnitDialect = iota // junit-10.xsd of Jenkins' xUnit plugin: the root has the counts
+	JUnitStrict                     // windyroad's JUnit.xsd: the root is bare
+)
+
+// JUnitOptions say how a JUnit report looks.
+type JUnitOptions struct {
+	Dialect     JUnitDialect
+	Granularity Granularity
 }
 
+// JUnit writes the run as JUnit XML with the options that suit most.
+func JUnit(w io.Writer, r *Run) error {
+	_, err := JUnitFile(w, r, JUnitOptions{})
+	return err
+}
+
+// JUnitFile writes the run as one file of JUnit XML in what the known readers
+// have in common: but for the attributes of the root, every report is valid
+// against windyroad's JUnit.xsd and the junit-10.xsd of Jenkins' xUnit plugin at
+// once. There is a suite for each profile; the class names have the row and not
+// the host, so that readers group by row, and names stay the same from run to
+// run.
+func JUnitFile(w io.Writer, r *Run, o JUnitOptions) (JUnitSize, error) {
+	counted := &counter{w: w}
+	j := junit{r: r, o: o, grain: o.Granularity.of(r, false), m: markup{w: bufio.NewWriter(counted)}}
+	suites, err := j.suites()
+	if err != nil {
+		return JUnitSize{}, err
+	}
+	var all suiteCounts
+	for _, s := range suites {
+		all.add(s.counts)
+	}
+	j.root(all)
+	for i, s := range suites {
+		j.begin(i, s.name, s.counts)
+		err := s.cases(func(c *junitCase) error {
+			j.testcase(c)
+			return j.m.err
+		})
+		if err != nil && j.m.err == nil { // else flush tells
+			return JUnitSize{}, err
+		}
+		j.output(s.out, s.errs)
+	}
+	j.m.raw("</testsuites>\n")
+	err = j.m.flush()
+	return JUnitSize{Files: 1, Cases: all.tests, Elements: j.m.elements, Bytes: counted.n}, err
+}
+
+// JUnitSize is how large a report became. Readers have limits.
+type JUnitSize struct {
+	Files, Cases, Elements int
+	Bytes                  int64
+}
+
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// junit writes one report.
 type junit struct {
-	r *Run
-	m markup
+	r       *Run
+	o       JUnitOptions
+	grain   Granularity
+	untimed bool // another file has the time of the run
+	m       markup
+}
+
+// junitSuite is a suite before it is written.
+type junitSuite struct {
+	key    string // the profile, or "run"
+	name   string
+	counts suiteCounts
+	cases  func(write func(*junitCase) error) error
+	out    string
+	errs   string
+}
+
+// junitCase is one case. Element says what became of it: failure, error or
+// skipped; empty: it passed.
+type junitCase struct {
+	class, name   string
+	took          time.Duration
+	element, kind string
+	message, text string
+}
+
+// suites lists what is to be written: a suite for each profile, and one for a
+// run that did not come to its end, or of which nothing was asked.
+func (j *junit) suites() ([]junitSuite, error) {
+	hosts, err := j.hostCounts()
+	if err != nil {
+		return nil, err
+	}
+	var out []junitSuite
+	for _, p := range j.profiles() {
+		out = append(out, j.suiteOf(p, hosts))
+	}
+	switch {
+	case !j.r.Complete():
+		out = append(out, fixed("run", j.incomplete()))
+	case len(out) == 0:
+		out = append(out, fixed("run", junitCase{class: "cmreach.run.targets", name: "no target", element: "skipped", message: "no profile was checked"}))
+	}
+	return out, nil
+}
+
+// fixed is a suite of one case.
+func fixed(key string, c junitCase) junitSuite {
+	s := junitSuite{key: key, name: "cmreach." + dotless(key), cases: func(write func(*junitCase) error) error { return write(&c) }}
+	s.counts.count(&c)
+	return s
+}
+
+// suiteOf is the suite of one profile. A suite without a case is ignored by
+// Jenkins, so an empty one gets a skipped case that says so.
+func (j *junit) suiteOf(profile string, hosts map[string]suiteCounts) junitSuite {
+	i := slices.IndexFunc(j.r.Tally.Profiles, func(p verdict.Part) bool { return p.Name == profile })
+	if i < 0 {
+		class := "cmreach." + dotless(profile) + ".targets"
+		return fixed(profile, junitCase{class: class, name: "no target", element: "skipped", message: "no path of this profile was checked"})
+	}
+	s := junitSuite{
+		key: profile, name: "cmreach." + dotless(profile), out: j.summary(profile), errs: strings.Join(j.r.Header.Notes, "\n"),
+		cases: func(write func(*junitCase) error) error { return j.each(profile, write) },
+	}
+	switch j.grain {
+	case GranularityHost:
+		s.counts = hosts[profile]
+	case GranularityCause:
+		for _, c := range j.causeCases(profile) {
+			s.counts.count(&c)
+		}
+	default:
+		s.counts = countsOf(j.r.Tally.Profiles[i])
+	}
+	return s
 }
 
 // profiles lists the profiles that were asked for, and those that were found.
@@ -62,8 +187,45 @@ func (j *junit) profiles() []string {
 	return out
 }
 
+// incomplete is the case of a run that did not come to its end: what is missing
+// must not look like success.
+func (j *junit) incomplete() junitCase {
+	end := j.r.End
+	c := junitCase{class: "cmreach.run.complete", name: "run is complete", element: "error", kind: "run.ended-early", message: "run ended early: " + end.Err}
+	switch {
+	case j.r.Truncated != nil:
+		c.kind, c.message = "run.truncated", j.r.Truncated.Error()
+	case end.Interrupted:
+		done := end.Targets
+		if done == 0 {
+			done = end.Hosts
+		}
+		c.kind, c.message = "run.interrupted", fmt.Sprintf("run interrupted: %d of %d hosts done", done, end.Planned)
+	}
+	return c
+}
+
 // suiteCounts are the attributes of a suite that count its cases.
 type suiteCounts struct{ tests, failures, errors, skipped int }
+
+func (s *suiteCounts) add(o suiteCounts) {
+	s.tests += o.tests
+	s.failures += o.failures
+	s.errors += o.errors
+	s.skipped += o.skipped
+}
+
+func (s *suiteCounts) count(c *junitCase) {
+	s.tests++
+	switch c.element {
+	case "failure":
+		s.failures++
+	case "error":
+		s.errors++
+	case "skipped":
+		s.skipped++
+	}
+}
 
 func countsOf(p verdict.Part) suiteCounts {
 	c := suiteCounts{tests: p.Total(), failures: p.Classes[verdict.ClassFailed], errors: p.Classes[verdict.ClassError]}
@@ -71,159 +233,14 @@ func countsOf(p verdict.Part) suiteCounts {
 	return c
 }
 
-// profile writes the suite of one profile. A suite without a case is ignored
-// by Jenkins, so an empty one gets a skipped case that says so.
-func (j *junit) profile(id int, name string) error {
-	var part verdict.Part
-	for _, p := range j.r.Tally.Profiles {
-		if p.Name == name {
-			part = p
-		}
-	}
-	counts := countsOf(part)
-	if counts.tests == 0 {
-		j.suite(id, "cmreach."+dotless(name), suiteCounts{tests: 1, skipped: 1})
-		j.open("cmreach."+dotless(name)+".targets", "no target", 0)
-		j.verdict("skipped", "", "no path of this profile was checked", "")
-		j.output("", "")
-		return nil
-	}
-	j.suite(id, "cmreach."+dotless(name), counts)
-	var seen names
-	for h, err := range j.r.Hosts() {
-		if err != nil {
-			return err
-		}
-		seen.begin(&h.Host)
-		for _, f := range h.Findings {
-			if f.Profile == name {
-				j.testcase(&seen, h.Observations, f)
-			}
-		}
-	}
-	j.output(j.summary(name), strings.Join(j.r.Header.Notes, "\n"))
-	return nil
-}
-
-// incomplete adds a suite with an error for a run that did not come to its end:
-// what is missing must not look like success.
-func (j *junit) incomplete(id int) {
-	if j.r.Complete() {
-		j.suite(id, "cmreach.run", suiteCounts{tests: 1, skipped: 1})
-		j.open("cmreach.run.targets", "no target", 0)
-		j.verdict("skipped", "", "no profile was checked", "")
-		j.output("", "")
-		return
-	}
-	end := j.r.End
-	reason, message := "run.ended-early", "run ended early: "+end.Err
-	switch {
-	case j.r.Truncated != nil:
-		reason, message = "run.truncated", j.r.Truncated.Error()
-	case end.Interrupted:
-		reason, message = "run.interrupted", fmt.Sprintf("run interrupted: %d of %d hosts done", cmp.Or(end.Targets, end.Hosts), end.Planned)
-	}
-	j.suite(id, "cmreach.run", suiteCounts{tests: 1, errors: 1})
-	j.open("cmreach.run.complete", "run is complete", 0)
-	j.verdict("error", reason, message, "")
-	j.output("", "")
-}
-
-// suite writes the start of a suite and its properties.
-func (j *junit) suite(id int, name string, c suiteCounts) {
-	h, e := j.r.Header, j.r.End
-	var took time.Duration
-	if !e.Finished.IsZero() {
-		took = e.Finished.Sub(h.Started)
-	}
-	host := strings.TrimSpace(clean(h.Scanner))
-	if host == "" {
-		host = "localhost"
-	}
-	j.m.open(1, "testsuite",
-		attr{"name", name}, attr{"id", fmt.Sprint(id)}, attr{"package", ""},
-		attr{"timestamp", timestamp(h.Started)}, attr{"hostname", host},
-		attr{"tests", fmt.Sprint(c.tests)}, attr{"failures", fmt.Sprint(c.failures)},
-		attr{"errors", fmt.Sprint(c.errors)}, attr{"skipped", fmt.Sprint(c.skipped)},
-		attr{"time", seconds(took)})
-	j.m.raw("\n")
-	j.m.open(2, "properties")
-	j.m.raw("\n")
-	for _, p := range []attr{
-		{"cmreach.version", h.Version},
-		{"cmreach.profiles", strings.Join(h.Profiles, ",")},
-		{"cmreach.vantage", string(h.Vantage)},
-		{"cmreach.site", h.Site},
-		{"cmreach.engine", h.Engine},
-		{"cmreach.depth", h.Depth},
-		{"cmreach.rate", h.Rate},
-		{"cmreach.timeout", seconds(h.Timeout)},
-		{"cmreach.rounds", fmt.Sprint(h.Rounds)},
-		{"cmreach.targets", fmt.Sprint(h.Targets)},
-		{"cmreach.hosts", fmt.Sprint(j.r.Tally.Hosts)},
-		{"cmreach.complete", fmt.Sprint(j.r.Complete())},
-		{"cmreach.exit", fmt.Sprint(j.r.Exit())},
-		{"cmreach.loss", fmt.Sprintf("%.4f", e.Loss)},
-		{"cmreach.doubt", fmt.Sprintf("%.4f", e.Doubt)},
-	} {
-		j.m.empty(3, "property", attr{"name", p.name}, attr{"value", p.value})
-	}
-	j.m.close(2, "properties")
-}
-
-// testcase writes the case of one finding.
-func (j *junit) testcase(seen *names, observations []scanner.Observation, f verdict.Finding) {
-	class := "cmreach." + dotless(f.Profile) + "." + dotless(rowName(f.Requirement))
-	name := seen.unique(class, caseName(f))
-	took := timeOf(observations, f)
-	c := verdict.Classify(f, j.r.Tally.Fail)
-	if c == verdict.ClassPassed {
-		j.m.empty(2, "testcase", attr{"classname", class}, attr{"name", name}, attr{"time", seconds(took)})
-		return
-	}
-	j.open(class, name, took)
-	reason := f.Reason
-	if reason == "" {
-		reason = f.State.String()
-	}
-	message := f.State.String() + ": " + f.Message
-	switch c {
-	case verdict.ClassFailed:
-		j.verdict("failure", reason, message, body(f))
-	case verdict.ClassError:
-		j.verdict("error", reason, message, body(f))
-	case verdict.ClassSatisfied:
-		j.verdict("skipped", "", f.SatisfiedBy+" is open in its place; "+message, body(f))
-	case verdict.ClassOptional:
-		j.verdict("skipped", "", "informational; "+message, body(f))
+// ParseJUnitDialect reads the word for a dialect.
+func ParseJUnitDialect(w string) (JUnitDialect, error) {
+	switch w {
+	case "common":
+		return JUnitCommon, nil
+	case "strict":
+		return JUnitStrict, nil
 	default:
-		j.verdict("skipped", "", message, body(f))
+		return JUnitCommon, errors.New("unknown dialect (known: common, strict)")
 	}
-}
-
-func (j *junit) open(class, name string, took time.Duration) {
-	j.m.open(2, "testcase", attr{"classname", class}, attr{"name", name}, attr{"time", seconds(took)})
-	j.m.raw("\n")
-}
-
-// verdict writes what became of a case, and closes the case. The text begins
-// with the message: GitLab shows the text alone.
-func (j *junit) verdict(element, kind, message, text string) {
-	message = clean(message)
-	attrs := []attr{{"message", short(message, junitMessage)}}
-	if kind != "" {
-		attrs = append(attrs, attr{"type", kind})
-	}
-	if text != "" {
-		text = "\n" + text
-	}
-	j.m.leaf(3, element, short(message, junitBody/4)+text, attrs...)
-	j.m.close(2, "testcase")
-}
-
-// output ends a suite.
-func (j *junit) output(out, errs string) {
-	j.m.leaf(2, "system-out", out)
-	j.m.leaf(2, "system-err", errs)
-	j.m.close(1, "testsuite")
 }

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,16 +17,18 @@ import (
 // summary is the output of a suite: how it stands, and the causes.
 func (j *junit) summary(profile string) string {
 	lines := []string{j.r.Tally.String()}
+	if j.o.Granularity == GranularityAuto && j.grain != GranularityCheck {
+		lines = append(lines, fmt.Sprintf("A case is a %s here: there are more than %d paths. --junit-granularity check lists every path.", j.grain, autoChecks))
+	}
+	for _, m := range j.r.Tally.Measures() {
+		lines = append(lines, m.String())
+	}
+	n := 0
 	for _, c := range j.r.Causes {
-		about := false
-		for _, id := range c.Requirements {
-			p, _, _ := strings.Cut(id, "/")
-			about = about || p == profile
-		}
-		if !about {
+		if !concerns(c.Requirements, profile) {
 			continue
 		}
-		if len(lines) > junitCauses {
+		if n++; n > junitCauses {
 			lines = append(lines, "and further causes")
 			break
 		}
@@ -55,10 +58,15 @@ func body(f verdict.Finding) string {
 	if tags := tagLine(f.Tags); tags != "" {
 		lines = append(lines, "tags: "+tags)
 	}
+	return capped(lines, junitBody)
+}
+
+// capped joins cleaned lines up to a number of bytes.
+func capped(lines []string, most int) string {
 	var b strings.Builder
 	for i, l := range lines {
 		l = short(clean(l), junitBody/4)
-		if b.Len()+len(l) > junitBody {
+		if b.Len()+len(l) > most {
 			fmt.Fprintf(&b, "and %d more lines", len(lines)-i)
 			break
 		}
@@ -70,12 +78,21 @@ func body(f verdict.Finding) string {
 // caseName tells the cases of a row apart. Nothing in it changes from run to
 // run: no time, and no port that a mapper named.
 func caseName(f verdict.Finding) string {
-	addr := "no address"
-	if f.Addr.IsValid() {
-		addr = f.Addr.String()
+	port := " " + portOf(f.Protocol, portsOf(&f))
+	return named(f.Host, f.Addr, len(port)) + port
+}
+
+// hostName tells the cases of hosts apart.
+func hostName(name string, addr netip.Addr) string { return named(name, addr, 0) }
+
+// named is the name and the address of a host, with so much room left.
+func named(host string, addr netip.Addr, room int) string {
+	at := "no address"
+	if addr.IsValid() {
+		at = addr.String()
 	}
-	rest := " [" + short(clean(addr), 60) + "] " + portOf(f.Protocol, portsOf(&f))
-	return short(strings.TrimSpace(clean(f.Host)), junitName-len(rest)) + rest
+	rest := " [" + short(clean(at), 60) + "]"
+	return short(strings.TrimSpace(clean(host)), junitName-len(rest)-room) + rest
 }
 
 // names keeps the names of the cases of a suite apart: readers drop the second

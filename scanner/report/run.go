@@ -28,8 +28,8 @@ type Options struct {
 	// Judge judges the hosts anew. Nil takes the findings as they were written;
 	// those of a merged record are always taken so.
 	Judge Judge
-	// Fail are the states that count as failure; 0 means verdict.DefaultFail.
-	Fail verdict.StateSet
+	// Fail says what counts as failure; its zero value means verdict.DefaultFail.
+	Fail verdict.FailOn
 	// Compare begins the comparison with earlier runs, once the header is known.
 	// Nil: there is nothing to compare with.
 	Compare func(record.Header) *history.Comparison
@@ -56,6 +56,8 @@ type Run struct {
 	grouper *cause.Grouper // nil: the causes are known
 	compare *history.Comparison
 	look    look
+	tags    tagNames
+	advisor *cause.Advisor
 }
 
 // Host is one host of a run.
@@ -67,12 +69,12 @@ type Host struct {
 // New begins the account of a run that is under way. The source is its record,
 // for the formats that list every host; nil: none of them will be asked for.
 func New(h record.Header, src Source, o Options) *Run {
-	if o.Fail == 0 {
-		o.Fail = verdict.DefaultFail
+	if o.Fail.States == 0 && len(o.Fail.Limits) == 0 {
+		o.Fail.States = verdict.DefaultFail
 	}
 	r := &Run{
-		Header: h, Tally: verdict.NewTally(o.Fail), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
-		look: newLook(),
+		Header: h, Tally: verdict.NewTally(o.Fail.States, o.Fail.Limits...), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
+		look: newLook(), advisor: newAdvisor(h, o.Fail.All()),
 	}
 	if o.Compare != nil {
 		r.compare = o.Compare(h)
@@ -89,6 +91,8 @@ func (r *Run) Add(h *Host) {
 	if r.compare != nil {
 		r.compare.Add(h.Findings)
 	}
+	r.tags.addHost(h.Findings)
+	r.advisor.AddHost(&h.Host, h.Findings)
 	remarked := false
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -106,7 +110,9 @@ func (r *Run) Add(h *Host) {
 // record that has none.
 func (r *Run) Close(end record.End, cut *record.Truncated) {
 	r.End, r.Truncated = end, cut
+	r.Tally.Settle()
 	r.Causes, r.grouper = r.grouper.Causes(), nil
+	r.advisor.Close(r.Complete())
 	if r.compare != nil {
 		changes := r.compare.End(r.Complete())
 		r.Changes, r.compare = &changes, nil

@@ -57,7 +57,7 @@ func (t *text) profile(name string) (color, string) {
 			return red, "NOT READY"
 		case p.Classes[verdict.ClassUndecided]+p.Classes[verdict.ClassError] > 0:
 			return yellow, "NOT DECIDED"
-		case p.Classes[verdict.ClassPassed] > 0:
+		case p.Classes[verdict.ClassPassed]+p.Classes[verdict.ClassTolerated] > 0:
 			return green, "READY"
 		}
 	}

@@ -11,16 +11,23 @@ import (
 type attr struct{ name, value string }
 
 // markup writes XML element by element, indented, without CDATA, and keeps the
-// first error. encoding/xml's encoder writes the line ends of a text as
+// first error and the number of elements. encoding/xml's encoder writes the line ends of a text as
 // character references, which leaves a failure's text hard to read in a diff.
 type markup struct {
-	w   *bufio.Writer
-	err error
+	w        *bufio.Writer
+	err      error
+	elements int
 }
 
 func (m *markup) raw(s string) {
 	if m.err == nil {
 		_, m.err = m.w.WriteString(s)
+	}
+}
+
+func (m *markup) bytes(b []byte) {
+	if m.err == nil {
+		_, m.err = m.w.Write(b)
 	}
 }
 
@@ -64,6 +71,7 @@ func (m *markup) close(depth int, name string) {
 }
 
 func (m *markup) start(depth int, name string, attrs []attr) {
+	m.elements++
 	m.raw(strings.Repeat("  ", depth) + "<" + name)
 	for _, a := range attrs {
 		m.raw(" " + a.name + `="`)

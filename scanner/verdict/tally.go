@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,25 +29,6 @@ func (s StateSet) Has(st State) bool { return st <= Error && s&(1<<st) != 0 }
 // With returns the set with the state in it.
 func (s StateSet) With(st State) StateSet { return s | 1<<st }
 
-// ParseFailOn reads the states that count as failure beside those of
-// DefaultFail. All mistakes are reported at once.
-func ParseFailOn(words []string) (StateSet, error) {
-	set := DefaultFail
-	var errs []error
-	for _, w := range words {
-		st, err := ParseState(strings.TrimSpace(w))
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case st == Open:
-			errs = append(errs, errors.New("an open path is no failure: name another state"))
-		default:
-			set = set.With(st)
-		}
-	}
-	return set, errors.Join(errs...)
-}
-
 // Class is what a finding means for the run as a whole.
 type Class uint8
 
@@ -59,6 +39,7 @@ const (
 	ClassError                  // required, and this machine could not test it
 	ClassUndecided              // required, and not known to work: down, unresolved, inconclusive
 	ClassUntested               // required, and to be tested from elsewhere
+	ClassTolerated              // required, and of a state of which a limit tolerates as much
 	ClassSatisfied              // not open, but another path of its any-of group is
 	ClassOptional               // not open, and not required
 )
@@ -67,9 +48,15 @@ const classes = int(ClassOptional) + 1
 
 // Classify says what a finding means when the states in fail count as failure.
 // The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
-func Classify(f Finding, fail StateSet) Class { return f.class(fail) }
+func Classify(f Finding, fail StateSet) Class { return f.class(fail, 0) }
 
-func (f *Finding) class(fail StateSet) Class {
+// Class says what a finding means, by what the run as a whole tolerates; see Settle.
+func (t *Tally) Class(f *Finding) Class { return f.class(t.Fail, t.Tolerated) }
+
+// ClassOf is Classify for a finding that need not be copied.
+func ClassOf(f *Finding, fail StateSet) Class { return f.class(fail, 0) }
+
+func (f *Finding) class(fail, tolerated StateSet) Class {
 	switch {
 	case f.State == Open:
 		return ClassPassed
@@ -77,11 +64,23 @@ func (f *Finding) class(fail StateSet) Class {
 		return ClassOptional
 	case f.SatisfiedBy != "":
 		return ClassSatisfied
-	case fail.Has(f.State):
+	default:
+		return demanded(f.State, fail, tolerated)
+	}
+}
+
+// demanded is the class of a required path for which no other one serves.
+func demanded(s State, fail, tolerated StateSet) Class {
+	switch {
+	case s == Open:
+		return ClassPassed
+	case tolerated.Has(s):
+		return ClassTolerated
+	case fail.Has(s):
 		return ClassFailed
-	case f.State == Error:
+	case s == Error:
 		return ClassError
-	case f.State == Untested:
+	case s == Untested:
 		return ClassUntested
 	default:
 		return ClassUndecided
@@ -123,6 +122,9 @@ type Part struct {
 	Name    string
 	States  Counts
 	Classes [classes]int
+	// Demanded are the states of the required paths, without those for which
+	// another path of their any-of group serves: what can decide the exit code.
+	Demanded Counts
 }
 
 // Total is the number of findings.
@@ -131,12 +133,17 @@ func (p Part) Total() int { return p.States.Total() }
 func (p *Part) add(f *Finding, c Class) {
 	p.States[known(f.State)]++
 	p.Classes[c]++
+	if f.Required && (f.State == Open || f.SatisfiedBy == "") {
+		p.Demanded[known(f.State)]++
+	}
 }
 
 // Tally counts the findings of a run. The zero value counts with an empty set
 // of failure states; use NewTally.
 type Tally struct {
 	Fail          StateSet
+	Tolerated     StateSet // of the states with a limit, those that no longer count; see Settle
+	Limits        []Limit  // none of their states is in Fail before Settle
 	Required      Counts
 	Informational Counts
 	All           Part
@@ -153,6 +160,7 @@ type Tally struct {
 	Boundaries []Boundary
 
 	profiles, requirements map[string]int
+	kinds                  kinds // nil: no state has a limit
 }
 
 // Boundary counts the hosts of one named part of the network.
@@ -160,11 +168,22 @@ type Boundary struct {
 	Name    string
 	Hosts   int
 	HostsBy [classes]int
+	kinds   kinds
 }
 
-// NewTally returns a tally that takes the states in fail for failures.
-func NewTally(fail StateSet) *Tally {
-	return &Tally{Fail: fail, profiles: map[string]int{}, requirements: map[string]int{}}
+// NewTally returns a tally that takes the states in fail for failures, and
+// those with a limit above it. Until Settle is called these are taken for
+// tolerated.
+func NewTally(fail StateSet, limits ...Limit) *Tally {
+	t := &Tally{Fail: fail, Limits: limits, profiles: map[string]int{}, requirements: map[string]int{}}
+	if len(limits) > 0 {
+		t.kinds = kinds{}
+	}
+	for _, l := range limits {
+		t.Fail &^= 1 << l.State
+		t.Tolerated = t.Tolerated.With(l.State)
+	}
+	return t
 }
 
 // Satisfy marks, among the findings of one host, the members of any-of groups
@@ -180,16 +199,22 @@ func (t *Tally) AddHost(findings []Finding) Class {
 		satisfy(findings)
 	}
 	t.Hosts++
-	class := HostClass(findings, t.Fail)
+	class := hostClass(findings, t.Fail, t.Tolerated)
 	t.HostsBy[class]++
+	if t.kinds != nil {
+		t.kinds[hostKind(findings)]++
+	}
 	if len(findings) > 0 {
 		b := t.boundary(findings[0].Boundary)
 		b.Hosts++
 		b.HostsBy[class]++
+		if t.kinds != nil {
+			b.kinds[hostKind(findings)]++
+		}
 	}
 	for i := range findings {
 		f := &findings[i]
-		c := f.class(t.Fail)
+		c := f.class(t.Fail, t.Tolerated)
 		t.All.add(f, c)
 		part(&t.Profiles, t.profiles, f.Profile, 0).add(f, c)
 		part(&t.Requirements, t.requirements, f.Requirement, i).add(f, c)
@@ -220,7 +245,7 @@ func (t *Tally) boundary(name string) *Boundary {
 			return &t.Boundaries[i]
 		}
 	}
-	t.Boundaries = append(t.Boundaries, Boundary{Name: name})
+	t.Boundaries = append(t.Boundaries, Boundary{Name: name, kinds: kinds{}})
 	return &t.Boundaries[len(t.Boundaries)-1]
 }
 
@@ -248,18 +273,28 @@ func part(parts *[]Part, index map[string]int, name string, guess int) *Part {
 }
 
 // worst is the order in which the classes of its paths decide about a host.
-var worst = []Class{ClassFailed, ClassError, ClassUndecided, ClassPassed, ClassSatisfied, ClassUntested}
+var worst = []Class{ClassFailed, ClassError, ClassUndecided, ClassTolerated, ClassPassed, ClassSatisfied, ClassUntested}
 
 // HostClass is the worst class among the required findings of one host. It is
 // ClassPassed when every required path that can be tested from here is open,
 // and ClassOptional when no path is required.
-func HostClass(findings []Finding, fail StateSet) Class {
+func HostClass(findings []Finding, fail StateSet) Class { return hostClass(findings, fail, 0) }
+
+// HostClass is that of findings which may be a part of those of a host, by what
+// the run as a whole tolerates; see Settle.
+func (t *Tally) HostClass(findings []Finding) Class { return hostClass(findings, t.Fail, t.Tolerated) }
+
+func hostClass(findings []Finding, fail, tolerated StateSet) Class {
 	var has [classes]bool
 	for i := range findings {
 		if f := &findings[i]; f.Required {
-			has[f.class(fail)] = true
+			has[f.class(fail, tolerated)] = true
 		}
 	}
+	return worstOf(has)
+}
+
+func worstOf(has [classes]bool) Class {
 	for _, c := range worst {
 		if has[c] {
 			return c
@@ -269,10 +304,14 @@ func HostClass(findings []Finding, fail StateSet) Class {
 }
 
 // Exit is the exit code of a run that came to its end. A failure wins over an
-// error, an error over what is undecided. Untested paths change nothing, unless
+// error, an error over what is undecided. What is tolerated decides nothing. Untested paths change nothing, unless
 // nothing else was tested: then it is not known that anything works.
 func (t *Tally) Exit() int {
-	switch c := t.All.Classes; {
+	c := t.All.Classes
+	if len(t.Limits) > 0 { // it may be asked for before all hosts are counted
+		c = t.All.classes(t.settled())
+	}
+	switch {
 	case c[ClassFailed] > 0:
 		return ExitFailed
 	case c[ClassError] > 0:

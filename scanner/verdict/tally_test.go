@@ -61,14 +61,14 @@ func TestExit(t *testing.T) {
 		{"group does not cover others", []fs{{anyOf("push/mp-http", verdict.Open), required(verdict.Closed)}}, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			fail := verdict.DefaultFail
+			fail := verdict.FailOn{States: verdict.DefaultFail}
 			if tt.failOn != "" {
 				var err error
 				if fail, err = verdict.ParseFailOn(strings.Split(tt.failOn, ",")); err != nil {
 					t.Fatal(err)
 				}
 			}
-			tally := verdict.NewTally(fail)
+			tally := verdict.NewTally(fail.States, fail.Limits...)
 			for _, h := range tt.hosts {
 				tally.AddHost(h)
 			}
@@ -91,8 +91,8 @@ func TestGroupsOfTwoProfilesAreApart(t *testing.T) {
 
 func TestParseFailOn(t *testing.T) {
 	set, err := verdict.ParseFailOn(nil)
-	if err != nil || set != verdict.DefaultFail {
-		t.Errorf("no words: %b, %v", set, err)
+	if err != nil || set.States != verdict.DefaultFail || set.Limits != nil {
+		t.Errorf("no words: %v, %v", set, err)
 	}
 	_, err = verdict.ParseFailOn([]string{"dwon", "open", " down "})
 	if err == nil || !strings.Contains(err.Error(), `unknown state "dwon"`) || !strings.Contains(err.Error(), "an open path is no failure") {
