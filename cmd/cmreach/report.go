@@ -59,13 +59,18 @@ func (p *program) report(args []string) (int, error) {
 	}
 	code, err := job.finish(run)
 	if run.Truncated != nil && err == nil {
-		rest := "run the check again for the rest"
-		if run.Header.Order != "" && fs.Arg(0) != "-" {
-			rest = "cmreach check --resume " + name + " does the rest"
-		}
-		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; %s", name, run.Truncated, rest))
+		return 0, cutRecord(run, name)
 	}
 	return code, err
+}
+
+// cutRecord says what is missing in a record that has no end, and how to get it.
+func cutRecord(run *report.Run, name string) error {
+	rest := "run the check again for the rest"
+	if run.Header.Order != "" && name != "standard input" {
+		rest = "cmreach check --resume " + name + " does the rest"
+	}
+	return usage(fmt.Errorf("%s: %w: the report holds what could be read; %s", name, run.Truncated, rest))
 }
 
 // recordOf finds the record of that name. A record is walked more than once:

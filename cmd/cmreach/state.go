@@ -223,9 +223,10 @@ func (j *stateJob) refused() error {
 	return usage(fmt.Errorf("--state: %s: %w", j.name, j.refuse))
 }
 
-// silent reports whether the run has nothing to say.
+// silent reports whether the run has nothing to say. One in which this machine
+// could not test an address has, whatever the others of the same name show.
 func (j *stateJob) silent(run *report.Run) bool {
-	return j != nil && j.onlyChanges && run.Changes != nil && run.Changes.Silent()
+	return j != nil && j.onlyChanges && run.Changes != nil && run.Changes.Silent() && run.Tally.All.Classes[verdict.ClassError] == 0
 }
 
 // finish remembers the run, and returns its exit code. It comes after the
