@@ -80,7 +80,7 @@ func (c *checkRun) carryOut(f *checkFlags, news receivers) (int, error) {
 		return exitInterrupted, err
 	}
 	if err == nil {
-		err = how.render(p, run, c.streamed)
+		err = c.reporting.render(c.program, run, c.streamed)
 	}
 	if err != nil {
 		return 0, err

@@ -169,5 +169,9 @@ func whole(name string) string {
 	if name == "" || name == "-" {
 		return name
 	}
-	return samePlace(filepath.Clean(name))
+	place := samePlace(filepath.Clean(name))
+	if endsInSlash(name) && !endsInSlash(place) {
+		place += string(filepath.Separator) // it says that the output is a folder
+	}
+	return place
 }

@@ -130,7 +130,7 @@ func (p *program) writeSchedule(dir string, files schedulePaper) error {
 
 // fileUse are the flags of check that name files, and what becomes of these.
 var fileUse = map[string]schedule.Use{
-	"targets": schedule.Reads, "site": schedule.Reads, "state": schedule.Writes, "pcap": schedule.Writes,
+	"targets": schedule.Reads, "site": schedule.Reads, "state": schedule.Writes, "pcap": schedule.Writes, "advice": schedule.Writes,
 	"far-end-key-file": schedule.Secret, "notify-file": schedule.Secret,
 }
 
