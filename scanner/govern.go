@@ -6,6 +6,10 @@ const (
 	// canaryEach is how many packets a run sends for each that goes to a canary
 	// while nothing is wrong.
 	canaryEach = 100
+	// lateShare is the part of what the network carried at which paths are asked
+	// again that stayed silent, once all others are done: few of them answer, so
+	// that losses would not be seen.
+	lateShare = 0.5
 	// spreadKey mixes addresses for the places of canaries. Runs that are alike
 	// take the same course.
 	spreadKey = 0x9d39247e33776d41
@@ -57,7 +61,11 @@ func (e *engine) govern() time.Duration {
 // steer sets the rate.
 func (e *engine) steer() {
 	c := e.control
-	e.pace.setRate(e.wall, c.tick(e.now, e.rtt.limit))
+	rate := c.tick(e.now, e.rtt.limit)
+	if c.cuts > 0 && c.carried > 0 && e.wave.empty() && e.held.n == 0 {
+		rate = min(rate, lateShare*c.carried)
+	}
+	e.pace.setRate(e.wall, rate)
 	e.stats.Cuts, e.stats.Fastest, e.stats.Carried = c.cuts, c.fastest, c.carried
 	if d, found := c.crowds(); found {
 		e.sight.crowded(d)

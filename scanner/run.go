@@ -102,6 +102,8 @@ type engine struct {
 
 	jobs     ring[*hostRun] // hosts with conversations to hold, in order
 	talking  int
+	talkers  int        // goroutines that hold them
+	calls    chan job   // for the talkers
 	idle     []*hostRun // to be used again
 	running  int        // hosts in flight
 	finished int
@@ -113,7 +115,7 @@ type engine struct {
 func newEngine(ctx context.Context, cfg Config) *engine {
 	e := &engine{
 		cfg: cfg, ctx: ctx, pace: newPacer(cfg.Rate), control: newCongestion(cfg.Rate), caps: newCaps(cfg.Rate), trouble: -1, sight: sight{canaries: canaries{key: spreadKey, good: -1}}, more: true,
-		intake: newIntake(), results: make(chan talked), failed: make(chan error, 1),
+		intake: newIntake(), results: make(chan talked), calls: make(chan job, cfg.Talks), failed: make(chan error, 1),
 		replies: make(chan []Reply, replyBuffers), buffers: make(chan []Reply, replyBuffers+1),
 		events: make(chan []Event), spare: make(chan []Event, 1), gone: make(chan struct{}),
 		subnets: subnets{known: map[netip.Prefix]*neighbourhood{}}, exchanges: map[exchange][]*task{},

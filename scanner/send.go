@@ -188,6 +188,7 @@ func (e *engine) flying(s *Shot) bool {
 		}
 	} else if !t.asksRouter() {
 		e.control.retried(t.last)
+		e.aviary.urgent = true // so that a canary leaves at that time too, if all else is silent
 	}
 	t.tries++
 	t.last = e.now

@@ -52,7 +52,7 @@ func TestBottleneckIsFound(t *testing.T) {
 			t.Errorf("%+v: %d of %d silences are false", c, wrong, silent)
 		}
 		rates := ratesOf(f)
-		if got := mean(rates[len(rates)/2:len(rates)*3/4]) / c.carries; got < 0.8 || got > 1.2 {
+		if got := mean(rates[len(rates)/4:len(rates)/2]) / c.carries; got < 0.8 || got > 1.2 {
 			t.Errorf("%+v: %.2f of what is carried; %.0f", c, got, rates)
 		}
 		s := last.Stats

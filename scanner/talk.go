@@ -42,7 +42,11 @@ func (e *engine) startTalks() {
 			h.queue = h.queue[1:]
 			h.talking++
 			e.talking++
-			e.helpers.Go(func() { e.talk(j) })
+			if e.talking > e.talkers {
+				e.talkers++
+				e.helpers.Go(e.talker)
+			}
+			e.calls <- j // has room: there are no more than talkers
 		}
 		if len(h.queue) > 0 {
 			e.jobs.push(h)
@@ -50,7 +54,20 @@ func (e *engine) startTalks() {
 	}
 }
 
-// talk holds one conversation in a goroutine of its own.
+// talker holds conversations, one after the other: its stack has grown to what
+// they need by the first.
+func (e *engine) talker() {
+	for {
+		select {
+		case j := <-e.calls:
+			e.talk(j)
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+// talk holds one conversation.
 func (e *engine) talk(j job) {
 	ctx, cancel := context.WithTimeout(e.ctx, e.cfg.Talk)
 	defer cancel()

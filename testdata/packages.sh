@@ -9,7 +9,7 @@ packages=(
   winbind samba-common-bin ldb-tools nginx-light nftables iproute2 iputils-ping
   openssl libxml2-utils procps util-linux python3-minimal
   slapd strongswan-charon strongswan-swanctl isc-dhcp-server kea-dhcp4-server
-  dnsmasq-base xrdp
+  dnsmasq-base xrdp systemd iptables prometheus chromium
 )
 
 # for programs of others that read the JUnit report; elsewhere node comes with its own npm

@@ -15,17 +15,21 @@ var arrows = map[string][]string{
 	"scanner/verdict":  {"scanner", "scanner/jsontext"},
 	"scanner/cause":    {"scanner", "scanner/verdict"},
 	"scanner/record":   {"scanner", "scanner/jsontext"},
-	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record"},
+	"scanner/history":  {"scanner", "scanner/verdict"},
+	"scanner/report":   {"scanner", "scanner/verdict", "scanner/cause", "scanner/record", "scanner/history"},
 	"scanner/lab":      {"scanner", "probes/wire/*"},
 	"probes":           {"scanner", "probes/wire/*", "probes/socket"},
 	"probes/socket":    {"scanner", "probes/wire/*"},
 	"probes/probetest": {"scanner"},
 	"probes/listener":  {"probes/wire/*"},
 	"profiles":         {"scanner"},
+
+	"cmd/cmreach/schedule": {},
+	"cmd/cmreach/notify":   {"scanner/verdict", "scanner/cause", "scanner/history", "scanner/record", "scanner/report"},
 }
 
 // pure are the packages that may know addresses but no sockets, no clock and no log.
-var pure = []string{"scanner/verdict", "scanner/cause", "scanner/report"}
+var pure = []string{"scanner/verdict", "scanner/cause", "scanner/history", "scanner/report"}
 
 // list runs "go list" with a template for every package of the module.
 func list(t *testing.T, template string) map[string][]string {

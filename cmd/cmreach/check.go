@@ -27,33 +27,35 @@ func (p *program) check(args []string) (int, error) {
 	}
 	defer f.continues.close()
 	s := &f.selection
-	outs, outErr := readOutputs(f.outputs)
-	set, failErr := failOn(f.fail)
+	how, flagErr := f.reportFlags.read(p)
+	job := how.job
+	news, newsErr := f.notify.read(p, os.LookupEnv)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
-		if err = writable(outs); err == nil { // else nothing is to be sent
+		if err = how.writable(); err == nil { // else nothing is to be sent
 			dns, notes, err = s.lookUpNames(p.ctx, list, site)
 		}
 		return err
 	}
-	look := p.look(f.verbose)
-	var junitErr error
-	look.junit, junitErr = f.junit.read()
-	if outErr != nil || failErr != nil || junitErr != nil {
+	if flagErr != nil || newsErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(outErr, failErr, junitErr, err); err != nil {
+	if err := errors.Join(flagErr, newsErr, err); err != nil {
 		return 0, usage(err)
 	}
+	if err := job.open(p, plan.Vantage, plan.Site); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
 	log := p.logger(f.verbose, f.quiet)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
-		program: p, plan: plan, set: set, outs: outs, verbose: f.verbose, look: look, resolver: dns, notes: notes, log: log,
-		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
+		program: p, plan: plan, reporting: how, resolver: dns, notes: notes, log: log,
+		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet, f.verbose),
 		prior: f.continues, args: f.kept(),
 	}
 	if f.audit {
@@ -67,32 +69,21 @@ func (p *program) check(args []string) (int, error) {
 	}
 	run, err := c.do()
 	if err := c.capture.close(); err != nil {
-		fmt.Fprintf(p.stderr, "cmreach: %v\n", err) // the findings stand without it
+		p.warn(err) // the findings stand without it
 	}
 	if errors.Is(err, errStopped) {
 		return exitInterrupted, err
 	}
 	if err == nil {
-		err = c.renderAll(run)
+		err = how.render(p, run, c.streamed)
 	}
 	if err != nil {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	return run.Exit(), nil
-}
-
-// renderAll writes the outputs that were not written as the run went on.
-func (c *checkRun) renderAll(run *report.Run) error {
-	for _, o := range c.outs {
-		if c.streamed(o) {
-			continue
-		}
-		if err := c.render(o, run, c.look); err != nil {
-			return err
-		}
-	}
-	return nil
+	told := news.tell(p, run, run.Exit(), c.more())
+	code, err := job.finish(run) // after the news: a run that is killed in between tells them again
+	return worse(code, told), err
 }
 
 // settings are the flags of a run and what was read out of them.
@@ -107,11 +98,8 @@ type settings struct {
 type checkRun struct {
 	*program
 	settings
-	plan     *profiles.Plan
-	set      verdict.FailOn
-	outs     []output
-	verbose  bool // the text lists every host
-	look     rendering
+	plan *profiles.Plan
+	*reporting
 	resolver scanner.Resolver
 	notes    []string   // for the header
 	audit    *nameAudit // nil: not asked for
@@ -130,6 +118,7 @@ type checkRun struct {
 	seen   places     // targets of which an address is recorded
 	done   int        // how many that are
 	names  *addresses // the resolver
+	from   sources
 	broken error
 	run    *report.Run // the account
 	judger verdict.Judger
@@ -141,7 +130,8 @@ func (c *checkRun) do() (*report.Run, error) {
 		return nil, usage(err)
 	}
 	if c.prior != nil && c.prior.complete() {
-		return report.Load(c.source, report.Options{Judge: judge, Fail: c.set})
+		run, err := report.Load(c.source, c.job.options(report.Options{Judge: judge, Fail: c.fail}, true))
+		return run, errors.Join(err, c.job.refused())
 	}
 	engine, err := openEngine(c.engine, c.capture.frames())
 	if err != nil {
@@ -173,7 +163,10 @@ func (c *checkRun) account(engine *engine) error {
 	if c.prior != nil {
 		header = c.prior.header
 	}
-	c.run = report.New(header, source, report.Options{Judge: judge, Fail: c.set})
+	c.run = report.New(header, source, c.job.options(report.Options{Judge: judge, Fail: c.fail}, c.prior != nil))
+	if err := c.job.refused(); err != nil {
+		return err
+	}
 	if c.prior != nil {
 		err = c.replay()
 	} else if err = w.WriteHeader(header); err != nil {
@@ -230,8 +223,11 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 		c.broken = ev.Err
 		return nil
 	case ev.Progress != nil:
+		if c.pace.depth > scanner.AssurancePortOpen {
+			c.garbage.makeRoom()
+		}
 		c.last = *ev.Progress
-		c.progress.show(c.last, c.targets())
+		c.progress.show(c.last, c.targets(), c.run.Tally)
 		if now := time.Now(); now.Sub(c.noted) >= notice {
 			return c.note(w, now)
 		}
@@ -249,6 +245,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 	h.Findings = c.judger.Judge(ev.Host, verdict.Context{Vantage: c.plan.Vantage, Brief: c.spool == nil})
 	c.run.Add(&h)
 	c.capture.judged(h.Addr, h.Findings)
+	c.from.note(h.Addr, h.Findings)
 	c.count(ev.Host)
 	if c.spool == nil {
 		return nil
@@ -276,6 +273,8 @@ func (c *checkRun) end() record.End {
 		Finished: time.Now(), Interrupted: c.ctx.Err() != nil, Hosts: c.hosts, Targets: c.targets(), Planned: c.plan.Hosts(), Exit: c.run.Tally.Exit(),
 	}
 	end.Packets, end.Loss, end.Doubt = c.totals()
+	end.Sources = c.from.list
+	end.Hurdles = c.hurdles()
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -311,10 +310,23 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
 		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
+		Unchecked: unchecked(c.plan),
 	}
 }
 
+// unchecked are the required rows that apply, and that the plan does not check.
+func unchecked(p *profiles.Plan) []record.Unchecked {
+	var out []record.Unchecked
+	for _, l := range p.LeftOut {
+		if l.Gap && l.Need == scanner.Required {
+			out = append(out, record.Unchecked{Requirement: l.Requirement, AnyOf: l.AnyOf, Reason: l.Reason})
+		}
+	}
+	return out
+}
+
 func (c *checkRun) config(engine *engine) scanner.Config {
+	c.from.of = engine.source
 	c.names = &addresses{Resolver: spared{c.resolver, c.plan.Excluded}, recorded: c.prior.names(), many: map[string]*several{}}
 	return scanner.Config{
 		Sweeper: engine, Dialer: engine, Source: engine.source, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
@@ -339,7 +351,7 @@ func conversations(all map[string]scanner.Probe, rows []*scanner.Requirement) ma
 
 // recorded reports whether something that is asked for needs the record. The
 // short text does not.
-func (c *checkRun) recorded() bool { return listsHosts(c.outs, c.verbose) }
+func (c *checkRun) recorded() bool { return c.listsHosts() }
 
 // spared is a resolver that gives away no address that must not be touched.
 type spared struct {

@@ -13,31 +13,27 @@ import (
 // checkFlags are the flags of check, as they were given.
 type checkFlags struct {
 	selection
-	outputs   []string
-	fail      []string
-	junit     junitFlags
+	reportFlags
 	audit     bool
 	quiet     bool
-	verbose   bool
 	pcap      string
 	pcapAll   bool
 	resume    string
+	notify    notifyFlags
 	set       *pflag.FlagSet
 	continues *prior // the record that is gone on with; nil: a new run
 }
 
 func (p *program) checkFlagSet() *checkFlags {
 	f := &checkFlags{set: p.flagSet("check", "[FLAGS] [TARGET…]")}
-	f.register(f.set)
-	f.set.StringArrayVarP(&f.outputs, "output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	f.set.StringSliceVar(&f.fail, "fail-on", nil, failOnHelp)
-	f.junit.register(f.set)
+	f.selection.register(f.set)
+	f.reportFlags.register(f.set, "all hosts and all evidence, and a log")
 	f.set.StringVar(&f.resume, "resume", "", "go on with the run of this record (`RUN.jsonl`) where it was interrupted or killed; alone it takes the plan from the record")
 	f.set.BoolVar(&f.audit, "audit-names", false, "compare names and addresses in both directions of the DNS; remarks go to the evidence")
 	f.set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no remarks")
-	f.set.BoolVarP(&f.verbose, "verbose", "v", false, "all hosts and all evidence, and a log")
 	f.set.StringVar(&f.pcap, "pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
 	f.set.BoolVar(&f.pcapAll, "pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
+	f.notify.register(f.set)
 	return f
 }
 
@@ -71,11 +67,13 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // how are the flags that say how a plan is carried out and reported, and not
 // what it is: these may be others when a run is gone on with.
 var how = []string{
-	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "junit-dialect", "junit-granularity", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
+	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "advice", "fail-on", "prom-hosts", "junit-dialect", "junit-granularity", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
+	"state", "confirm", "only-changes", "wait", "log-format", "notify", "notify-file", "notify-timeout",
 }
 
 // once are those of them that a record does not keep.
-var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume"}
+// The URLs of --notify are secrets.
+var once = []string{"quiet", "verbose", "pcap", "pcap-all", "resume", "log-format", "notify", "notify-file", "notify-timeout"}
 
 // describes reports whether the arguments say what the plan is.
 func (f *checkFlags) describes() bool {
@@ -142,7 +140,7 @@ func (f *checkFlags) given(without []string) []string {
 		}
 		for _, v := range values {
 			switch g.Name {
-			case "targets", "site", "far-end-key-file":
+			case "targets", "site", "far-end-key-file", "state", "advice":
 				v = whole(v)
 			case "profile":
 				if isFile(v) {

@@ -22,6 +22,7 @@ func (p *program) demo(args []string) (int, error) {
 	quiet := fs.BoolP("quiet", "q", false, "no progress")
 	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
 	loopback := fs.Bool("loopback", false, "use loopback addresses even where network namespaces are to be had")
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
@@ -144,9 +145,10 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 		return nil, err
 	}
 	run := &checkRun{
-		program: d.program, plan: plan, set: verdict.FailOn{States: verdict.DefaultFail}, outs: outs, verbose: d.verbose, resolver: d.lab.Resolver(),
-		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
-		progress: d.newProgress(plan.Hosts(), d.quiet),
+		program: d.program, plan: plan, resolver: d.lab.Resolver(),
+		reporting: &reporting{outs: outs, fail: verdict.FailOn{States: verdict.DefaultFail}, look: d.look(d.verbose)},
+		log:       d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
+		progress: d.newProgress(plan.Hosts(), d.quiet, false),
 	}
 	loaded, err := run.do()
 	if err != nil {
@@ -171,12 +173,12 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 // mergeRuns joins the records into one verdict per profile, as "cmreach merge"
 // would, and returns the number of differences from what was planted.
 func (d *demonstration) mergeRuns(records []string) (int, error) {
-	run, done, err := d.mergeRecords(records, verdict.FailOn{States: verdict.DefaultFail})
+	run, done, err := d.mergeRecords(records, report.Options{Fail: verdict.FailOn{States: verdict.DefaultFail}})
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}} {
+	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}, {"html", d.file("merged.html")}} {
 		if err := d.render(o, run, d.look(d.verbose)); err != nil {
 			return 0, err
 		}

@@ -54,6 +54,7 @@ func (d *demonstration) listFaults() {
 func (d *demonstration) whatNext(records []string) {
 	fmt.Fprintf(d.stdout, `
 %s has the site file with its list of clients, to begin your own with, the
-%d records and their reports in full. Try: cmreach report %s
-`, d.dir, len(records), d.file("merged.jsonl"))
+%d records and their reports in full. In a browser: %s
+As text: cmreach report %s
+`, d.dir, len(records), d.file("merged.html"), d.file("merged.jsonl"))
 }

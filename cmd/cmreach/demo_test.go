@@ -46,7 +46,7 @@ func TestDemo(t *testing.T) {
 	if text, err := os.ReadFile(at("report.json")); err != nil || !json.Valid(text) {
 		t.Errorf("report.json: %v", err)
 	}
-	for _, name := range []string{"run.jsonl", "run-client.jsonl", "run-system-health-validator.jsonl", "merged.jsonl", "junit.xml", "report.txt", "merged.txt"} {
+	for _, name := range []string{"run.jsonl", "run-client.jsonl", "run-system-health-validator.jsonl", "merged.jsonl", "junit.xml", "report.txt", "merged.txt", "merged.html"} {
 		if info, err := os.Stat(at(name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -51,7 +51,7 @@ func openEngine(name string, frames func(socket.Frame)) (*engine, error) {
 	e := &engine{Sweeper: c, Dialer: c, Closer: c, name: engineConnect, source: c.Source, notes: c.Notes()}
 	if why != nil {
 		e.why = fmt.Sprintf(" (%v)", why)
-		e.notes = append(e.notes, "the portable engine sends: it is slower, and its connections are real ones, ended at once"+e.why)
+		e.notes = append(e.notes, "the portable engine sends: it is slower, and the kernel connects for it: an answered attempt is reset at once"+e.why)
 	}
 	return e, nil
 }

@@ -78,6 +78,8 @@ func plainly(err error) error {
 		what = "is not a number"
 	case "bool":
 		what = "is neither true nor false"
+	case "logFormat":
+		what = "is no format of the log: give text or json"
 	case "duration":
 		what = "is not a time; write it with its unit, such as 2s or 500ms"
 	}

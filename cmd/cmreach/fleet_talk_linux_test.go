@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"testing"
@@ -22,37 +23,39 @@ type talker struct {
 	buf                 []byte
 }
 
-// conversation is a connection to the fleet.
+// conversation is a connection to the fleet. The service that holds it sees it
+// as a [net.Conn], and is asked to go on each time that something has come.
 type conversation struct {
-	host lab.Host
-	in   []byte // all that was received
-	sent int    // bytes that were answered
-}
-
-// replay is a [net.Conn] that holds what was received of a conversation. The
-// service talks to it from the start each time that something comes; what it
-// answered before is left out. Conversations are short.
-type replay struct {
 	net.Conn
 	in, out []byte
-	skip    int
-	starved bool // the service waits for more
+	await   func(struct{}) bool // waits for more; false: there will be none
+	goOn    func() (struct{}, bool)
+	stop    func()
 }
 
-func (r *replay) Read(b []byte) (int, error) {
-	if len(r.in) == 0 {
-		r.starved = true
-		return 0, io.EOF
+// converse begins a conversation.
+func converse(ctx context.Context, service lab.Service, host lab.Host) *conversation {
+	c := &conversation{}
+	c.goOn, c.stop = iter.Pull(func(await func(struct{}) bool) {
+		c.await = await
+		service.Conn(ctx, c, host)
+	})
+	return c
+}
+
+func (c *conversation) Read(b []byte) (int, error) {
+	for len(c.in) == 0 {
+		if !c.await(struct{}{}) {
+			return 0, io.EOF
+		}
 	}
-	n := copy(b, r.in)
-	r.in = r.in[n:]
+	n := copy(b, c.in)
+	c.in = c.in[n:]
 	return n, nil
 }
 
-func (r *replay) Write(b []byte) (int, error) {
-	old := min(r.skip, len(b))
-	r.skip -= old
-	r.out = append(r.out, b[old:]...)
+func (c *conversation) Write(b []byte) (int, error) {
+	c.out = append(c.out, b...)
 	return len(b), nil
 }
 
@@ -90,14 +93,15 @@ func (s *talker) run(ctx context.Context) error {
 		for _, ev := range events[:max(n, 0)] {
 			switch fd := int(ev.Fd); fd {
 			case s.end:
-				for fd := range s.conns {
+				for fd, c := range s.conns {
+					c.stop()
 					unix.Close(fd)
 				}
 				return nil
 			case s.listener:
-				err = s.accept()
+				err = s.accept(ctx)
 			default:
-				s.hear(ctx, fd)
+				s.hear(fd)
 			}
 			if err != nil && !errors.Is(err, unix.EINTR) {
 				return err
@@ -107,7 +111,7 @@ func (s *talker) run(ctx context.Context) error {
 }
 
 // accept takes the connections that are there.
-func (s *talker) accept() error {
+func (s *talker) accept(ctx context.Context) error {
 	for {
 		fd, _, err := unix.Accept4(s.listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch {
@@ -129,7 +133,9 @@ func (s *talker) accept() error {
 		case *unix.SockaddrInet6:
 			host.Addr = netip.AddrFrom16(to.Addr).Unmap()
 		}
-		s.conns[fd] = &conversation{host: host}
+		// The ACK of a request goes with its answer.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+		s.conns[fd] = converse(ctx, s.service, host)
 		if err := s.watch(fd); err != nil {
 			return err
 		}
@@ -137,7 +143,7 @@ func (s *talker) accept() error {
 }
 
 // hear takes what came on a connection and answers it.
-func (s *talker) hear(ctx context.Context, fd int) {
+func (s *talker) hear(fd int) {
 	c := s.conns[fd]
 	n, err := unix.Read(fd, s.buf)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
@@ -145,17 +151,16 @@ func (s *talker) hear(ctx context.Context, fd int) {
 	}
 	good := n > 0
 	if good {
-		c.in = append(c.in, s.buf[:n]...)
-		r := replay{in: c.in, skip: c.sent}
-		s.service.Conn(ctx, &r, c.host)
-		if len(r.out) > 0 {
-			n, err = unix.Write(fd, r.out) // a few hundred bytes: they fit
-			c.sent += len(r.out)
-			good = err == nil && n == len(r.out)
+		c.in = s.buf[:n]
+		_, good = c.goOn()
+		if len(c.out) > 0 {
+			n, err = unix.Write(fd, c.out) // a few hundred bytes: they fit
+			good = good && err == nil && n == len(c.out)
+			c.out = c.out[:0]
 		}
-		good = good && r.starved
 	}
 	if !good {
+		c.stop()
 		delete(s.conns, fd)
 		unix.Close(fd)
 	}

@@ -54,6 +54,7 @@ func (p *program) listen(args []string) (int, error) {
 	var f listenFlags
 	fs := p.flagSet("listen", "[FLAGS]")
 	f.register(fs)
+	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}

@@ -9,9 +9,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // version is set by the linker for releases.
@@ -30,6 +31,8 @@ type program struct {
 	stdout io.Writer
 	stderr io.Writer
 	ctx    context.Context
+
+	garbage *garbage // nil: the runtime's own way
 }
 
 func main() {
@@ -39,17 +42,12 @@ func main() {
 	// no end of the process: the temporary record is removed, and other outputs
 	// are written.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	p := &program{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, ctx: ctx}
+	if os.Getenv("GOGC") == "" {
+		p.garbage = collectGarbage()
+	}
 	os.Exit(p.run())
 }
-
-// gcPercent makes the garbage collector work more often than it does by itself:
-// a sweep makes little garbage, and memory is what a site server has less of
-// than time.
-const gcPercent = 20
 
 // interrupts ends the run in order at the first signal and at once at the second.
 func interrupts(cancel context.CancelFunc) {
@@ -73,8 +71,11 @@ func commands() []command {
 		{"check", "run the check", (*program).check},
 		{"plan", "say what a check would send; sends nothing", (*program).plan},
 		{"report", "render a recorded run", (*program).report},
+		{"rules", "write the firewall changes to ask for", (*program).rules},
 		{"merge", "join the records of several vantages into one verdict", (*program).merge},
+		{"diff", "say how a recorded run differs from an earlier one", (*program).diff},
 		{"listen", "answer a check from elsewhere, where no service does", (*program).listen},
+		{"schedule", "print a job for cron, systemd or Windows", (*program).schedule},
 		{"site", "check a site file, or begin one", (*program).site},
 		{"profiles", "list the profiles, or show one", (*program).profiles},
 		{"demo", "check an embedded lab network; needs no set-up", (*program).demo},
@@ -102,6 +103,11 @@ var errHelp = errors.New("help was given")
 
 // run finds the command, runs it and turns its error into an exit code.
 func (p *program) run() int {
+	if wantsJSON(p.args) {
+		lines := newLogLines(p.stderr)
+		defer lines.flush()
+		p.stderr = lines
+	}
 	code, err := p.dispatch()
 	var u usageError
 	switch {
@@ -125,9 +131,7 @@ func (p *program) run() int {
 
 // complain prints an error, each of a joined one on a line of its own.
 func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.stderr, "cmreach: %s\n", strings.TrimRight(line, "\n"))
-	}
+	p.tell(zapcore.ErrorLevel, err)
 }
 
 func (p *program) dispatch() (int, error) {
@@ -175,7 +179,8 @@ first steps:
 
 exit codes: 0 every required path is open; 1 one is blocked, closed or answered
 by something else; 2 bad usage, nothing was sent; 3 none of 1, but some stayed
-undecided; 4 this machine could not do the test; 130 interrupted.
+undecided; 4 this machine could not do the test; 5 another run has the state
+file; 130 interrupted.
 `)
 	return w.String()
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"cmp"
+	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
-	"cmreach/scanner/verdict"
 	"errors"
 	"fmt"
 	"io"
@@ -17,40 +17,39 @@ import (
 // into one verdict.
 func (p *program) merge(args []string) (int, error) {
 	fs := p.flagSet("merge", "[FLAGS] RUN.jsonl RUN.jsonl…")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, failOnHelp)
-	var junit junitFlags
-	junit.register(fs)
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	var flags reportFlags
+	flags.register(fs, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
-	look := p.look(*verbose)
-	var junitErr error
-	look.junit, junitErr = junit.read()
-	if err := errors.Join(outErr, failErr, junitErr, recordNames(fs.Args())); err != nil {
+	how, flagErr := flags.read(p)
+	if err := errors.Join(flagErr, recordNames(fs.Args())); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := how.writable(); err != nil {
 		return 0, usage(err)
 	}
-	run, done, err := p.mergeRecords(fs.Args(), set)
+	job := how.job
+	if err := job.open(p, "", ""); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
+	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	for _, o := range outs {
-		if err := p.render(o, run, look); err != nil {
-			return 0, err
-		}
+	if err := job.refused(); err != nil {
+		return 0, err
 	}
-	return run.Exit(), nil
+	if err := how.render(p, run, nil); err != nil {
+		return 0, err
+	}
+	return job.finish(run)
 }
 
 // mergeRecords joins records into a run, which is there until done is called.
-func (p *program) mergeRecords(names []string, set verdict.FailOn) (run *report.Run, done func(), err error) {
+func (p *program) mergeRecords(names []string, o report.Options) (run *report.Run, done func(), err error) {
 	var m merger
 	defer m.close()
 	for _, name := range names {
@@ -74,7 +73,7 @@ func (p *program) mergeRecords(names []string, set verdict.FailOn) (run *report.
 	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
 		return nil, nil, fmt.Errorf("merge the records: %w", err)
 	}
-	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, report.Options{Fail: set})
+	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the merged record: %w", err)
 	}
@@ -205,8 +204,16 @@ func (m *merger) header() record.Header {
 		if r.Truncated != nil {
 			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
 		}
+		for _, u := range in.Unchecked {
+			if !slices.ContainsFunc(h.Unchecked, func(have record.Unchecked) bool { return have.Requirement == u.Requirement }) {
+				h.Unchecked = append(h.Unchecked, u)
+			}
+		}
 		h.Merged = append(h.Merged, origins(r)...)
 	}
+	h.Unchecked = slices.DeleteFunc(h.Unchecked, func(u record.Unchecked) bool {
+		return slices.ContainsFunc(h.Rows, func(row *scanner.Requirement) bool { return row.ID == u.Requirement })
+	})
 	h.Profiles = each(h.Profiles)
 	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
 	h.Engine, h.Depth, h.Rate = plus(engines), plus(depths), plus(rates)
@@ -224,6 +231,7 @@ func (m *merger) end(hosts int) record.End {
 		}
 		out.Packets += e.Packets
 		out.Doubt += e.Doubt
+		out.Hurdles = out.Plus(e.Hurdles)
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true

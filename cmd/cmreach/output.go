@@ -24,7 +24,10 @@ type output struct {
 
 // readOutputs reads the -o flags. A format without a file goes to standard
 // output, of which there is one.
-func readOutputs(flags []string) ([]output, error) {
+func readOutputs(flags []string) ([]output, error) { return readFormats(flags, report.Formats) }
+
+// readFormats is readOutputs for other formats.
+func readFormats(flags, known []string) ([]output, error) {
 	if len(flags) == 0 {
 		flags = []string{"text"}
 	}
@@ -41,8 +44,8 @@ func readOutputs(flags []string) ([]output, error) {
 		}
 		key := samePlace(file)
 		switch {
-		case !slices.Contains(report.Formats, format):
-			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, report.Formats)))
+		case !slices.Contains(known, format):
+			errs = append(errs, fmt.Errorf("-o: unknown format %q: %s", format, profiles.Suggest(format, known)))
 		case seen[key] && file == "":
 			errs = append(errs, fmt.Errorf("-o: %q: another output goes to standard output already: write %s=FILE", f, format))
 		case seen[key]:
@@ -57,7 +60,7 @@ func readOutputs(flags []string) ([]output, error) {
 // listsHosts reports whether one of the outputs has every host, and not only
 // what the hosts come to together.
 func listsHosts(outs []output, verbose bool) bool {
-	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" })
+	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" && o.format != "md" })
 }
 
 // samePlace is one word for all spellings of a file's name.
@@ -120,11 +123,18 @@ func reason(err error) error {
 
 // rendering is how reports are to look.
 type rendering struct {
-	verbose bool
-	color   bool
-	width   int
-	junit   report.JUnitOptions
+	verbose   bool
+	color     bool
+	width     int
+	promHosts bool // a series for each host in the metrics
+	junit     report.JUnitOptions
+	lists     string // the folder with the advice for each client; empty: not asked for
+
+	onlyChanges bool // on standard output: what changed, and not the run
 }
+
+// promHostsHelp is the help of --prom-hosts.
+const promHostsHelp = "with -o prom: a series for each host too; without it their number does not grow with the hosts"
 
 // print writes data to standard output.
 func (p *program) print(s string) error {
@@ -152,12 +162,20 @@ func (p *program) render(o output, run *report.Run, r rendering) error {
 		return p.renderJUnit(o, run, r.junit)
 	}
 	write := func(w io.Writer) error {
-		opts := report.TextOptions{Verbose: r.verbose, Width: r.width}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts, Lists: r.lists}
 		opts.Color = r.color && o.file == ""
+		if r.onlyChanges && o.file == "" {
+			return report.WriteChanges(w, o.format, run, opts)
+		}
 		return report.Write(w, o.format, run, opts)
 	}
-	if o.file != "" {
-		return replace(o.file, write)
+	return p.write(o.file, write)
+}
+
+// write writes to a file, or to standard output where none is named.
+func (p *program) write(file string, write func(io.Writer) error) error {
+	if file != "" {
+		return replace(file, write)
 	}
 	if err := enough(write(p.stdout)); err != nil {
 		return fmt.Errorf("cannot write to standard output: %w", reason(err))
@@ -226,11 +244,17 @@ func overwrite(name string, write func(io.Writer) error) error {
 	return nil
 }
 
+// narrowest is the narrowest terminal that the text is fitted to.
+const narrowest = 48
+
 // look finds out what standard output is.
 func (p *program) look(verbose bool) rendering {
 	r := rendering{verbose: verbose, width: 80}
 	if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		r.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width >= narrowest {
+			r.width = min(r.width, width) // wider lines are no easier to read
+		}
 	}
 	return r
 }

@@ -13,27 +13,20 @@ import (
 // report renders a recorded run, judged anew by this version's rules.
 func (p *program) report(args []string) (int, error) {
 	fs := p.flagSet("report", "[FLAGS] RUN.jsonl")
-	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, jsonl, junit; may be repeated (default text)")
-	fail := fs.StringSlice("fail-on", nil, failOnHelp)
-	var junit junitFlags
-	junit.register(fs)
-	verbose := fs.BoolP("verbose", "v", false, "all hosts and all evidence")
+	var flags reportFlags
+	flags.register(fs, "all hosts and all evidence")
 	if err := parse(fs, args); err != nil {
 		return 0, err
 	}
-	outs, outErr := readOutputs(*outputs)
-	set, failErr := failOn(*fail)
-	look := p.look(*verbose)
-	var junitErr error
-	look.junit, junitErr = junit.read()
+	how, flagErr := flags.read(p)
 	var argErr error
 	if fs.NArg() != 1 {
 		argErr = errors.New("name one record: cmreach report RUN.jsonl (check writes it with -o jsonl=RUN.jsonl)")
 	}
-	if err := errors.Join(outErr, failErr, junitErr, argErr); err != nil {
+	if err := errors.Join(flagErr, argErr); err != nil {
 		return 0, usage(err)
 	}
-	if err := writable(outs); err != nil {
+	if err := how.writable(); err != nil {
 		return 0, usage(err)
 	}
 	name := fs.Arg(0)
@@ -45,27 +38,34 @@ func (p *program) report(args []string) (int, error) {
 		return 0, usage(badRecord(name, err))
 	}
 	defer done()
+	job := how.job
+	if err := job.open(p, "", ""); err != nil {
+		return stateExit(err), err
+	}
+	defer job.close()
 	opinion := judge
-	if !listsHosts(outs, *verbose) {
+	if !how.listsHosts() {
 		opinion = judgeBriefly
 	}
-	run, err := report.Load(source, report.Options{Judge: opinion, Fail: set})
+	run, err := report.Load(source, job.options(report.Options{Judge: opinion, Fail: how.fail}, true))
 	if err != nil {
 		return 0, usage(badRecord(name, err))
 	}
-	for _, o := range outs {
-		if err := p.render(o, run, look); err != nil {
-			return 0, err
-		}
+	if err := job.refused(); err != nil {
+		return 0, err
 	}
-	if run.Truncated != nil {
+	if err := how.render(p, run, nil); err != nil {
+		return 0, err
+	}
+	code, err := job.finish(run)
+	if run.Truncated != nil && err == nil {
 		rest := "run the check again for the rest"
 		if run.Header.Order != "" && fs.Arg(0) != "-" {
 			rest = "cmreach check --resume " + name + " does the rest"
 		}
 		return 0, usage(fmt.Errorf("%s: %w: the report holds what could be read; %s", name, run.Truncated, rest))
 	}
-	return run.Exit(), nil
+	return code, err
 }
 
 // recordOf finds the record of that name. A record is walked more than once:

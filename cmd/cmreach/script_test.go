@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 			"finding": finding,
 			"valid":   valid,
 			"subst":   subst,
+			"logged":  logged,
+			"hook":    startHook,
+			"bodies":  bodies,
 		},
 	})
 }

@@ -159,7 +159,7 @@ func origins(r mergeInput) []record.Origin {
 	}
 	return []record.Origin{{
 		Run: r.label, Scanner: in.Scanner, Vantage: in.Vantage, Started: in.Started, Finished: r.End.Finished, Hosts: r.Tally.Hosts,
-		Plan: in.Plan, Shard: in.Shard,
+		Plan: in.Plan, Shard: in.Shard, Sources: r.End.Sources,
 	}}
 }
 

@@ -45,6 +45,11 @@ type Connect struct {
 	scratch []byte
 	crowded *neighbourWatch
 	dead    []grave
+	idle    [2][]*flight    // whose sockets wait for the next shot of the family
+	resting []*flight       // whose sockets are to be dissolved
+	tiring  int             // how many are being dissolved
+	out     []scanner.Reply // to be told when the lock is let go of
+	ranks   []*flight       // of the volley; Send's
 }
 
 // Interfaces that Connect is made for.
@@ -212,13 +217,27 @@ func (c *Connect) InFlight() int { return c.most }
 // Send starts shots; see [scanner.Sweeper]. A shot that cannot be sent gets a
 // LocalError reply, so one bad address does not end the run.
 func (c *Connect) Send(shots []scanner.Shot) (int, error) {
-	for i := range shots {
-		ok, err := c.launch(shots[i])
-		if err != nil || !ok {
-			return i, err
+	for taken := 0; taken < len(shots); {
+		n, err := c.volley(shots[taken:])
+		if taken += n; err != nil {
+			return taken, err
 		}
+		if n > 0 || taken == len(shots) {
+			continue
+		}
+		ok, err := c.launch(shots[taken])
+		if err != nil || !ok {
+			return taken, err
+		}
+		taken++
 	}
 	return len(shots), nil
+}
+
+// room reports whether there is room for one more shot, and makes it if it can.
+// The lock is held.
+func (c *Connect) room() bool {
+	return c.flying+len(c.out)+c.replies.len() < c.most || c.makeRoom()
 }
 
 // launch starts one shot, or reports that there is no room for it now.
@@ -229,7 +248,7 @@ func (c *Connect) launch(s scanner.Shot) (bool, error) {
 	if c.closed {
 		return false, net.ErrClosed
 	}
-	if c.flying+c.replies.len() >= c.most && !c.makeRoom() {
+	if !c.room() {
 		return false, nil
 	}
 	f := &flight{shot: s, fd: -1, sent: time.Now()}
@@ -237,7 +256,7 @@ func (c *Connect) launch(s scanner.Shot) (bool, error) {
 		if errors.Is(err, errNoRoom) {
 			return false, nil
 		}
-		c.replies.put(localError(s.Key, s.Addr, f.sent, err))
+		c.tell(localError(s.Key, s.Addr, f.sent, err))
 	}
 	return true, nil
 }

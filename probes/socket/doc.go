@@ -4,10 +4,11 @@
 // [Connect] is the portable engine behind the seams [scanner.Sweeper] and
 // [scanner.Dialer]. It needs no rights: TCP is tried by connect(), UDP by a
 // connected socket, ICMP echo by a raw socket or, without the right to it, by
-// a datagram socket. On Linux it owns its sockets, waits for all of them in
-// one goroutine, and reads the sender, type and code of ICMP errors from the
-// error queue, so that an ordinary user learns who rejected a packet. With
-// CAP_NET_RAW it also sees the TTL of SYN-ACK and RST. Elsewhere the dialers
+// a datagram socket. On Linux it owns its sockets, uses those of TCP again,
+// waits for all of them in one goroutine, and reads the sender, type and code
+// of ICMP errors from the error queue, so that an ordinary user learns who
+// rejected a packet. With CAP_NET_RAW it also sees the TTL of SYN-ACK and RST,
+// at the price of a socket for each attempt. Elsewhere the dialers
 // of package net do the work and error numbers must do; [Connect.Notes] says
 // what is lost.
 //

@@ -248,7 +248,7 @@ func (c *Connect) echoErrors(e *echoSocket) {
 		// The kernel matches an error by the identifier alone; the address that it
 		// quotes tells whether the packet was ours.
 		p := e.book.bySeq[m.seq]
-		if p == nil || ctl.to != p.to.WithZone("") || e.book.quoted(p.to, b) != p {
+		if p == nil || ctl.to.Addr() != p.to.WithZone("") || e.book.quoted(p.to, b) != p {
 			continue
 		}
 		self := netip.Addr{}

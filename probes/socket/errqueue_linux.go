@@ -11,7 +11,7 @@ import (
 // control is what the control messages of a received message say.
 type control struct {
 	ttl    uint8
-	to     netip.Addr // where the packet went that an error is about
+	to     netip.AddrPort // where the packet went that an error is about
 	hasErr bool
 	err    extendedErr
 }
@@ -35,7 +35,7 @@ func readErrQueue(fd int, buf []byte) ([]byte, control, error) {
 			return nil, control{}, err
 		}
 		if ctl := parseControl(oob[:oobn]); ctl.hasErr {
-			ctl.to = addrPort(to).Addr()
+			ctl.to = addrPort(to)
 			return buf[:n], ctl, nil
 		}
 	}

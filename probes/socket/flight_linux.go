@@ -20,9 +20,14 @@ type flight struct {
 	next  time.Time // until, or before it the time up to which it must not be given up
 	over  bool      // that time has passed: it stays while there is room
 	place int       // in its heap of deadlines
-	local netip.AddrPort
-	to    unix.Sockaddr // of the shot's own socket
-	echo  *pendingEcho
+	hops  uint8     // of its socket
+	// pooled: its socket is used again; worn: it must be dissolved before that.
+	// opening: its connect() is under way, elsewhere; stirred: its socket may have
+	// had an event in that time.
+	pooled, worn, opening, stirred bool
+	local                          netip.AddrPort
+	to                             unix.Sockaddr // of the shot's own socket
+	echo                           *pendingEcho
 
 	ttlAccept, ttlReset uint8 // of the latest SYN-ACK and RST, from the tap
 
@@ -125,6 +130,12 @@ func (c *Connect) register(f *flight) error {
 		return nil
 	}
 	c.flying++
+	c.arm(f)
+	return nil
+}
+
+// arm sets the deadlines of a shot. The lock is held.
+func (c *Connect) arm(f *flight) {
 	wait := f.shot.Wait
 	if wait <= 0 {
 		wait = defaultWait
@@ -139,8 +150,10 @@ func (c *Connect) register(f *flight) error {
 		c.asleep = false
 		c.wakeUp()
 	}
-	return nil
 }
+
+// tell queues a reply until the lock is let go of.
+func (c *Connect) tell(r scanner.Reply) { c.out = append(c.out, r) }
 
 // tapped reports whether the tap sees the answers to a flight.
 func (c *Connect) tapped(f *flight) bool {
@@ -212,7 +225,7 @@ func (c *Connect) land(f *flight, r scanner.Reply) {
 	c.forget(f)
 	if f.dialed == nil {
 		c.discard(f, r.Outcome)
-		c.replies.put(r)
+		c.tell(r)
 		return
 	}
 	if f.shot.Protocol == scanner.TCP && r.Outcome == scanner.Answered {
@@ -248,17 +261,28 @@ type grave struct {
 // discard has the socket of a shot closed. A connection that was accepted is
 // reset.
 func (c *Connect) discard(f *flight, o scanner.Outcome) {
-	if f.fd >= 0 {
+	switch {
+	case f.fd < 0:
+	case f.pooled && (o == scanner.Answered || o == scanner.Refused || o == scanner.Silent):
+		c.resting = append(c.resting, f)
+	default:
 		c.dead = append(c.dead, grave{fd: f.fd, reset: f.shot.Protocol == scanner.TCP && o == scanner.Answered})
 	}
 }
 
-// unlock lets go of the lock and closes what was discarded under it: closing
-// takes the kernel long, and nobody else has to wait for it.
+// unlock lets go of the lock and closes or dissolves what was discarded under
+// it: that takes the kernel long, and nobody else has to wait for it.
 func (c *Connect) unlock() {
-	dead := c.dead
-	c.dead = nil
+	dead, resting := c.dead, c.resting
+	c.dead, c.resting = nil, nil
+	c.tiring += len(resting)
+	c.replies.put(c.out...)
+	clear(c.out) // let go of the payloads
+	c.out = c.out[:0]
 	c.mu.Unlock()
+	if len(resting) > 0 {
+		c.rest(resting)
+	}
 	for _, g := range dead {
 		if g.reset {
 			_ = unix.SetsockoptLinger(g.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})

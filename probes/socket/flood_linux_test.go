@@ -4,6 +4,7 @@ import (
 	"cmreach/scanner"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -26,9 +27,11 @@ func TestFlood(t *testing.T) {
 	}`)
 	listenTCP(t, "0.0.0.0:7778", func(c net.Conn) { c.Close() })
 	t.Run("close", closing) // first: no connection of another test is being closed
-	t.Run("many", many)
-	t.Run("full", full)
-	t.Run("room", room)
+	for _, tapped := range []bool{true, false} {
+		t.Run(fmt.Sprintf("many, tapped %t", tapped), func(t *testing.T) { many(t, tapped) })
+		t.Run(fmt.Sprintf("full, tapped %t", tapped), func(t *testing.T) { full(t, tapped) })
+		t.Run(fmt.Sprintf("room, tapped %t", tapped), func(t *testing.T) { room(t, tapped) })
+	}
 	wire(s, "n0", []string{"198.19.0.1/16"}, newSpace(t, false), "n1", []string{"198.19.0.2/16"})
 	t.Run("neighbours", noNeighbours)
 	s.set("ipv4/ip_local_port_range", "40000 40001")
@@ -45,11 +48,16 @@ func shots(n int, port uint16, wait time.Duration) []scanner.Shot {
 	return list
 }
 
-func many(t *testing.T) {
+func many(t *testing.T, tapped bool) {
 	before := descriptors(t)
 	c, err := NewConnect(Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	ttl := uint8(64)
+	if !tapped {
+		ttl = 0
+		untap(c)
 	}
 	n := (c.InFlight() - 100) / 2
 	if n < 100 {
@@ -59,13 +67,13 @@ func many(t *testing.T) {
 	for range 3 {
 		sendAll(t, c, shots(n, 7778, time.Hour))
 		for key, r := range receive(t, c, n) {
-			if r.Outcome != scanner.Answered || r.TTL != 64 || key>>32 != 7778 {
+			if r.Outcome != scanner.Answered || r.TTL != ttl || key>>32 != 7778 {
 				t.Fatalf("got %+v", r)
 			}
 		}
 		sendAll(t, c, shots(n, 7779, time.Hour))
 		for _, r := range receive(t, c, n) {
-			if r.Outcome != scanner.Refused || r.TTL != 64 {
+			if r.Outcome != scanner.Refused || r.TTL != ttl {
 				t.Fatalf("got %+v", r)
 			}
 		}
@@ -84,8 +92,11 @@ func many(t *testing.T) {
 
 // full: no more shots are taken than the limit allows, counting replies that
 // were not fetched, and silence frees places.
-func full(t *testing.T) {
+func full(t *testing.T, tapped bool) {
 	c := open(t, Options{InFlight: 10})
+	if !tapped {
+		untap(c)
+	}
 	if n, err := c.Send(shots(20, 7777, 200*time.Millisecond)); n != 10 || err != nil {
 		t.Fatalf("took %d of 20 shots, %v", n, err)
 	}
@@ -110,8 +121,11 @@ func full(t *testing.T) {
 
 // room: a shot that has had the time that it must have makes room for another,
 // and none before.
-func room(t *testing.T) {
+func room(t *testing.T, tapped bool) {
 	c := open(t, Options{InFlight: 10})
+	if !tapped {
+		untap(c)
+	}
 	silent := shots(10, 7777, time.Hour)
 	for i := range silent {
 		silent[i].Hold = 100 * time.Millisecond
@@ -143,11 +157,16 @@ func TestServiceUntroubled(t *testing.T) {
 		conn.Close()
 	})
 	c := open(t, Options{})
-	sendAll(t, c, []scanner.Shot{{Key: 1, Addr: at.Addr(), Port: at.Port(), Protocol: scanner.TCP, Wait: time.Hour}})
-	if r := receive(t, c, 1)[1]; r.Outcome != scanner.Answered {
-		t.Fatalf("got %+v", r)
+	for key := range uint64(6) {
+		if key == 3 {
+			untap(c)
+		}
+		sendAll(t, c, []scanner.Shot{{Key: key, Addr: at.Addr(), Port: at.Port(), Protocol: scanner.TCP, Wait: time.Hour}})
+		if r := receive(t, c, 1)[key]; r.Outcome != scanner.Answered {
+			t.Fatalf("got %+v", r)
+		}
+		settled(t, c)
 	}
-	settled(t, c)
 	conn, r := c.DialTCP(t.Context(), at)
 	if conn == nil {
 		t.Fatalf("got %+v", r)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,6 +88,9 @@ func (c *Connect) setUpFlow(fd int, f *flight) error {
 		// and the peer's service is not troubled with a connection.
 		set = append(set, sockopt{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1})
 	}
+	if f.dialed != nil {
+		holdACK(fd)
+	}
 	bind, more := c.bindTo(f)
 	for _, o := range append(set, more...) {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
@@ -165,6 +169,7 @@ func (c *Connect) startTCP(f *flight) error {
 
 // startUDP registers before it sends: nothing may come back unnoticed.
 func (c *Connect) startUDP(f *flight) error {
+	c.makeSpare()
 	if err := c.openFlow(f, unix.SOCK_DGRAM); err != nil {
 		return err
 	}
@@ -197,28 +202,38 @@ func (c *Connect) registerFlow(f *flight) error {
 	return nil
 }
 
-// onTCP decides how an attempt to connect ended. The error queue comes first:
-// the plain error number cannot tell a RST from port unreachable, nor one
+// onTCP decides how an attempt to connect ended. An event is only the occasion
+// to look: it may be about what the socket did before. The error queue comes
+// first: the plain error number cannot tell a RST from port unreachable, nor one
 // rejection from another.
 func (c *Connect) onTCP(f *flight, events uint32) {
-	if events&unix.EPOLLERR != 0 && c.landByICMP(f) {
+	if f.opening {
+		f.stirred = true
 		return
 	}
+	s, err := readAttempt(f.fd)
+	switch {
+	case err != nil:
+		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, fmt.Errorf("read the socket's state: %w", err)))
+	case (events&unix.EPOLLERR != 0 || !s.connected()) && c.landByICMP(f):
+	case s.connected():
+		c.landAnswered(f, s.took)
+	case s.ended():
+		c.failedTCP(f)
+	}
+}
+
+// failedTCP ends an attempt to connect by the socket's error.
+func (c *Connect) failedTCP(f *flight) {
+	peer := f.shot.Addr
 	errno, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
-		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, fmt.Errorf("read the socket's error: %w", err)))
+		c.land(f, localError(f.shot.Key, peer, f.sent, fmt.Errorf("read the socket's error: %w", err)))
 		return
 	}
-	peer := f.shot.Addr
 	switch e := unix.Errno(errno); e {
-	case 0:
-		// A local ICMP error that came while connect() ran leaves the error number 0 and
-		// the socket unconnected: only a peer proves the connection.
-		if _, err := unix.Getpeername(f.fd); err == nil {
-			c.landAnswered(f)
-		} else if events&unix.EPOLLHUP != 0 {
-			c.lose(f)
-		}
+	case 0, unix.ETIMEDOUT: // closed without a reason; the kernel gave up before we did
+		c.lose(f)
 	case unix.ECONNREFUSED:
 		r := f.reply(scanner.Refused, peer)
 		r.TTL = f.ttlReset
@@ -230,9 +245,7 @@ func (c *Connect) onTCP(f *flight, events uint32) {
 			c.land(f, r)
 			return
 		}
-		c.landAnswered(f)
-	case unix.ETIMEDOUT: // the kernel gave up before we did
-		c.lose(f)
+		c.landAnswered(f, 0)
 	case unix.EHOSTUNREACH:
 		c.land(f, f.neighbourless())
 	default:
@@ -240,9 +253,14 @@ func (c *Connect) onTCP(f *flight, events uint32) {
 	}
 }
 
-func (c *Connect) landAnswered(f *flight) {
+// landAnswered ends an attempt that the peer accepted, when the kernel says so:
+// this process may have been late to look.
+func (c *Connect) landAnswered(f *flight, took time.Duration) {
 	r := f.reply(scanner.Answered, f.shot.Addr)
 	r.TTL = f.ttlAccept
+	if at := f.sent.Add(took); took > 0 && at.Before(r.At) {
+		r.At = at
+	}
 	c.land(f, r)
 }
 
@@ -289,6 +307,11 @@ func (c *Connect) landByICMP(f *flight) bool {
 		_, ctl, err := readErrQueue(f.fd, c.scratch)
 		if err != nil {
 			return false
+		}
+		used := f.pooled
+		f.pooled = false // it may bear the error beyond this attempt
+		if used && ctl.to != netip.AddrPortFrom(f.shot.Addr, f.shot.Port) {
+			continue // about what the socket did before
 		}
 		if r, ok := c.judge(f, ctl); ok {
 			c.land(f, r)

@@ -13,6 +13,10 @@ import (
 // maxEvents is how many sockets one wait tells of.
 const maxEvents = 512
 
+// gather is how long the answers of a sweep gather while some come: a wait that
+// finds only one costs more than the answer itself.
+const gather = time.Millisecond
+
 // loop waits for all sockets until Close.
 func (c *Connect) loop() {
 	defer close(c.done)
@@ -24,9 +28,13 @@ func (c *Connect) loop() {
 			c.shutDown()
 			return
 		}
-		if !c.turn(events[:max(n, 0)]) {
+		more, sweeping := c.turn(events[:max(n, 0)])
+		if !more {
 			c.shutDown()
 			return
+		}
+		if sweeping && n > 0 && n < maxEvents {
+			time.Sleep(gather)
 		}
 	}
 }
@@ -62,13 +70,14 @@ func (c *Connect) wakeUp() {
 	_, _ = unix.Write(c.wake, one[:]) // EAGAIN: it is woken already
 }
 
-// turn handles what one wait brought. It returns false when the engine closes.
-func (c *Connect) turn(events []unix.EpollEvent) bool {
+// turn handles what one wait brought. It returns false when the engine closes,
+// and whether shots are in flight.
+func (c *Connect) turn(events []unix.EpollEvent) (more, sweeping bool) {
 	c.mu.Lock()
 	defer c.unlock()
 	c.asleep = false
 	if c.closed {
-		return false
+		return false, false
 	}
 	// The kernel gives raw sockets their copy before TCP acts on a packet: what
 	// woke us is in the taps already, unless it overflowed.
@@ -95,10 +104,10 @@ func (c *Connect) turn(events []unix.EpollEvent) bool {
 		}
 	}
 	if len(events) == maxEvents {
-		return true // there are more: nothing is lost whose answer may wait among them
+		return true, true // there are more: nothing is lost whose answer may wait among them
 	}
 	c.passTime(time.Now())
-	return true
+	return true, c.flying > 0
 }
 
 func (c *Connect) onFlight(f *flight, events uint32) {
@@ -128,11 +137,20 @@ func (c *Connect) shutDown() {
 	c.closed = true
 	c.replies.close()
 	for _, f := range c.flights {
+		if f.opening { // whoever begins it will close it
+			continue
+		}
 		if f.dialed != nil {
 			c.land(f, localError(0, f.shot.Addr, f.sent, net.ErrClosed))
 			continue
 		}
-		c.discard(f, scanner.Silent)
+		c.dead = append(c.dead, grave{fd: f.fd})
+	}
+	for i := range c.idle {
+		for _, f := range c.idle[i] {
+			c.dead = append(c.dead, grave{fd: f.fd})
+		}
+		c.idle[i] = nil
 	}
 	clear(c.flights)
 	clear(c.byPorts)

@@ -22,9 +22,12 @@ func newReplyQueue() *replyQueue {
 	return &replyQueue{ready: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
-func (q *replyQueue) put(r scanner.Reply) {
+func (q *replyQueue) put(rs ...scanner.Reply) {
+	if len(rs) == 0 {
+		return
+	}
 	q.mu.Lock()
-	q.list = append(q.list, r)
+	q.list = append(q.list, rs...)
 	q.mu.Unlock()
 	q.signal()
 }

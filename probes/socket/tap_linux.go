@@ -64,8 +64,9 @@ func growBuffer(fd, size int) {
 	}
 }
 
-// tapFilter lets SYN-ACK and RST through, but for those to ports that the raw
-// engine sends from. A raw IPv4 socket shows the filter the IP header, a raw IPv6
+// tapFilter lets SYN-ACK and RST through; beside the raw engine RST only, and
+// not to the ports that it sends from: what is left are connections that are
+// dialed, and of one that was made nobody asks for the TTL. A raw IPv4 socket shows the filter the IP header, a raw IPv6
 // socket the TCP header.
 func tapFilter(v6 bool, w *portWindow) []bpf.Instruction {
 	const drop, pass = "drop", "pass"
@@ -83,8 +84,10 @@ func tapFilter(v6 bool, w *portWindow) []bpf.Instruction {
 	a.label("flags")
 	a.add(bpf.LoadIndirect{Off: 13, Size: 1})
 	a.jump(bpf.JumpBitsSet, packet.FlagRST, pass)
-	a.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: packet.FlagSYN | packet.FlagACK})
-	a.jump(bpf.JumpEqual, packet.FlagSYN|packet.FlagACK, pass)
+	if w == nil {
+		a.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: packet.FlagSYN | packet.FlagACK})
+		a.jump(bpf.JumpEqual, packet.FlagSYN|packet.FlagACK, pass)
+	}
 	a.label(drop)
 	a.add(bpf.RetConstant{Val: 0})
 	a.label(pass)

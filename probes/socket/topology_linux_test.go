@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,14 @@ func checkConnect(t *testing.T, raw, ping bool) {
 	}
 	checkLab(t, c, raw, ping)
 	settled(t, c)
+	if raw {
+		return
+	}
+	// Once more, by the sockets that have been used: each for another row.
+	rows := labRows()
+	rows = slices.DeleteFunc(rows, func(r row) bool { return strings.HasSuffix(r.name, " route") || r.proto != scanner.TCP })
+	checkRows(t, c, rows, raw, ping)
+	settled(t, c)
 }
 
 // openRaw opens the raw engine.
@@ -154,7 +163,11 @@ func openRaw(t *testing.T) *Raw {
 // raw: TTLs of TCP answers must be visible; ping: echo must be possible.
 func checkLab(t *testing.T, c scanner.Sweeper, raw, ping bool) {
 	t.Helper()
-	rows := labRows()
+	checkRows(t, c, labRows(), raw, ping)
+}
+
+func checkRows(t *testing.T, c scanner.Sweeper, rows []row, raw, ping bool) {
+	t.Helper()
 	var shots []scanner.Shot
 	silent := 0
 	for i, r := range rows {
@@ -272,7 +285,7 @@ func settled(t *testing.T, c *Connect) {
 	defer cancel()
 	for ctx.Err() == nil {
 		c.mu.Lock()
-		left := c.flying + len(c.flights) + len(c.byEcho) + len(c.byPorts) + len(c.due) + len(c.over)
+		left := c.flying + c.tiring + len(c.flights) + len(c.byEcho) + len(c.byPorts) + len(c.due) + len(c.over)
 		c.mu.Unlock()
 		if left == 0 {
 			break

@@ -104,6 +104,8 @@ func (w words) adviceUndecided() string {
 			"Try WMI itself from the site server against one of the hosts: wbemtest, or Get-CimInstance Win32_OperatingSystem with a DCOM session."
 	case "inconclusive.rationed":
 		return "A router on the way rejects and says so too seldom (the evidence names it). Let it send more ICMP errors for the time of the check, or run again slower (--rate)."
+	case "inconclusive.untried":
+		return "Mend first what kept this machine from asking the rest of these hosts (see the errors), then run again."
 	case "inconclusive.far-end-silent":
 		return "Run cmreach listen with the same key and these ports there, and check again."
 	default:

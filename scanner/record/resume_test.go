@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -182,7 +183,7 @@ func TestLastEnd(t *testing.T) {
 		}
 		want := replay(all[:n]).end
 		end, err := record.LastEnd(f)
-		if err != nil || (end == nil) != (want == nil) || end != nil && *end != *want {
+		if err != nil || (end == nil) != (want == nil) || !reflect.DeepEqual(end, want) {
 			t.Fatalf("%d bytes: %+v, %v, want %+v", n, end, err, want)
 		}
 	}

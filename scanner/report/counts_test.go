@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func oddRun(t fataler, hosts [][]verdict.Finding, text string, end *record.End) 
 	var b bytes.Buffer
 	w := record.NewWriter(&b)
 	err := w.WriteHeader(record.Header{
-		Started: runStart, Scanner: text, Version: text, Vantage: siteServer, Site: text, Profiles: []string{"push"}, Rows: rows,
+		Started: runStart, Scanner: text, Version: text, Vantage: siteServer, Site: text, Profiles: []string{"push", "gpo"}, Rows: rows,
 		Notes: []string{text}, Engine: text, Depth: text, Rate: text,
 	})
 	for _, h := range hosts {
@@ -125,7 +126,150 @@ func TestCountsAgree(t *testing.T) {
 		}
 		agree(t, run, seen)
 		inOtherShapes(t, run, seen)
+		peopleAgree(t, run)
+		agreeHTML(t, run)
 	})
+}
+
+// agreeProm reads the metrics of a run.
+func agreeProm(t fataler, run *report.Run) map[string]float64 {
+	var b strings.Builder
+	if err := report.Prom(&b, run, false); err != nil {
+		t.Fatalf("%v", err)
+	}
+	series := promSeries(t, b.String())
+	if int(series["cmreach_exit_code"]) != run.Exit() {
+		t.Errorf("the metrics have exit code %v, want %d", series["cmreach_exit_code"], run.Exit())
+	}
+	return series
+}
+
+// byStateOf reads counts by state out of a sentence such as "3 paths: 1 open, 2
+// blocked".
+func byStateOf(t fataler, s string) (c verdict.Counts, total int) {
+	if n, err := fmt.Sscanf(s, "%d path", &total); n != 1 || err != nil {
+		t.Fatalf("no number of paths in %q", s)
+	}
+	_, s, _ = strings.Cut(s, ": ")
+	s, _, _ = strings.Cut(s, ";")
+	for part := range strings.SplitSeq(s, ", ") {
+		var n int
+		var word string
+		if _, err := fmt.Sscanf(part, "%d %s", &n, &word); err != nil {
+			t.Fatalf("%q of %q: %v", part, s, err)
+		}
+		st, err := verdict.ParseState(word)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		c[st] = n
+	}
+	return c, total
+}
+
+// peopleAgree compares what text, csv and md count with the JSON report.
+func peopleAgree(t fataler, run *report.Run) {
+	var plain, table, summary, document strings.Builder
+	if err := errors.Join(
+		report.Text(&plain, run, report.TextOptions{}), report.CSV(&table, run), report.Markdown(&summary, run), report.JSON(&document, run),
+	); err != nil {
+		t.Fatalf("%v", err)
+	}
+	var doc struct {
+		Summary struct {
+			Paths    int
+			States   map[string]int
+			Profiles []struct {
+				Name   string
+				Paths  int
+				States map[string]int
+			}
+		}
+		Advice struct{ Methods []map[string]any }
+	}
+	if err := json.Unmarshal([]byte(document.String()), &doc); err != nil {
+		t.Fatalf("%v", err)
+	}
+	_, rows := readCSV(t, table.String())
+	listed := map[string]int{}
+	for _, row := range rows {
+		listed[row["state"]]++
+	}
+	for word, n := range doc.Summary.States {
+		if listed[word] != n {
+			t.Errorf("csv has %d %s, json %d", listed[word], word, n)
+		}
+	}
+	_, profiles, _ := strings.Cut(plain.String(), "BY PROFILE\n")
+	profiles, _, _ = strings.Cut(profiles, "\n\n")
+	profiles = strings.Join(strings.Fields(profiles), " ") + " "
+	for _, p := range doc.Summary.Profiles {
+		at := strings.Index(" "+profiles, " "+p.Name+" ")
+		if at < 0 {
+			t.Fatalf("text has no %s:\n%s", p.Name, profiles)
+		}
+		line := strings.TrimLeft(profiles[at+len(p.Name):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+		states, total := byStateOf(t, trimProfile(line))
+		cells := strings.Split(lineWith(summary.String(), "| "+p.Name+" | "), " | ")
+		if total != p.Paths || cells[2] != fmt.Sprint(p.Paths) {
+			t.Errorf("%s: text has %d paths, md %s, json %d", p.Name, total, cells[2], p.Paths)
+		}
+		for i, s := range verdict.States {
+			if n := p.States[s.String()]; states[s] != n || cells[3+i] != fmt.Sprint(n) {
+				t.Errorf("%s %s: text has %d, md %s, json %d", p.Name, s, states[s], cells[3+i], n)
+			}
+		}
+	}
+	if n := summary.Len(); n >= 60_000 {
+		t.Errorf("%d bytes of md", n)
+	}
+	if len(run.Tally.Profiles) == 0 {
+		return
+	}
+	if d := detailOf(t, plain.String()); len(d) > 20 {
+		t.Errorf("%d lines of detail in\n%s", len(d), plain.String())
+	}
+	methodsAgree(t, doc.Advice.Methods, plain.String(), summary.String())
+}
+
+// trimProfile cuts off the profile that follows.
+func trimProfile(s string) string {
+	for i, w := range strings.Fields(s) {
+		if w == "push" || w == "gpo" {
+			return strings.Join(strings.Fields(s)[:i], " ")
+		}
+	}
+	return strings.TrimSpace(s)
+}
+
+// lineWith is the line that begins so.
+func lineWith(s, begin string) string {
+	for l := range strings.Lines(s) {
+		if strings.HasPrefix(l, begin) {
+			return strings.TrimSpace(l)
+		}
+	}
+	return ""
+}
+
+// methodsAgree compares the advice by method.
+func methodsAgree(t fataler, methods []map[string]any, plain, summary string) {
+	for _, m := range methods {
+		if m["checked"] != true {
+			continue
+		}
+		var want []string
+		for _, key := range []string{"yes", "not_proven", "no", "undecided"} {
+			want = append(want, fmt.Sprint(m[key]))
+		}
+		_, table, _ := strings.Cut(plain, "FOR HOW MANY CLIENTS\n")
+		line := strings.Fields(lineWith(table, fmt.Sprintf("  %-6s ", m["method"])))
+		_, table, _ = strings.Cut(summary, "| method |")
+		cells := strings.Split(lineWith(table, fmt.Sprintf("| %s |", m["method"])), " | ")
+		if !slices.Equal(line[1:], want) || !slices.Equal(cells[1:5], want) {
+			t.Errorf("%s: text %q, md %q, json %q", m["method"], line, cells, want)
+		}
+	}
 }
 
 // agree compares the JUnit counts with the tally, the JSON report and the causes.
@@ -171,6 +315,17 @@ func agree(t fataler, run *report.Run, junit [4]int) {
 	}
 	if doc.Schema != "cmreach/1" || doc.Summary.Paths != len(doc.Findings) || doc.Summary.States["open"] != states[verdict.Open] {
 		t.Errorf("summary %+v for %d findings", doc.Summary, len(doc.Findings))
+	}
+	prom := agreeProm(t, run)
+	for _, s := range verdict.States {
+		if got := sumOf(prom, "cmreach_paths", `state="`+s.String()+`"`); got != states[s] {
+			t.Errorf("the metrics have %d paths that are %s, want %d", got, s, states[s])
+		}
+	}
+	for class, n := range doc.Summary.Hosts {
+		if got := sumOf(prom, "cmreach_hosts", `class="`+class+`"`); class != "total" && got != n {
+			t.Errorf("the metrics have %d hosts that are %s, want %d", got, class, n)
+		}
 	}
 	explained := 0
 	for _, c := range doc.Causes {

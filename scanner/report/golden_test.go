@@ -85,6 +85,7 @@ func TestGoldens(t *testing.T) {
 			golden(t, "golden/"+r.name+".txt", []byte(render(t, plainText, run)))
 			golden(t, "golden/"+r.name+".json", []byte(render(t, report.JSON, run)))
 			golden(t, "golden/"+r.name+".xml", []byte(render(t, report.JUnit, run)))
+			golden(t, "golden/"+r.name+".prom", []byte(render(t, prom, run)))
 			if r.name == "push-mixed" {
 				golden(t, "golden/"+r.name+".host.xml", []byte(render(t, junitWith(t, "host"), run)))
 				golden(t, "golden/"+r.name+".cause.xml", []byte(render(t, junitWith(t, "cause"), run)))
@@ -94,6 +95,8 @@ func TestGoldens(t *testing.T) {
 				}
 				golden(t, "golden/"+r.name+".limits.txt", []byte(render(t, plainText, load(t, b, report.Options{Fail: fail}))))
 			}
+			golden(t, "golden/"+r.name+".csv", []byte(render(t, report.CSV, run)))
+			golden(t, "golden/"+r.name+".md", []byte(render(t, report.Markdown, run)))
 			if r.name == "push-ready" {
 				golden(t, "golden/"+r.name+".v.txt", []byte(render(t, verboseText, run)))
 			}
@@ -123,7 +126,7 @@ func TestReplayAgrees(t *testing.T) {
 		b := r.record(t)
 		recorded, judged := load(t, b, report.Options{}), load(t, b, report.Options{Judge: judge})
 		for name, f := range map[string]func(io.Writer, *report.Run) error{
-			"text": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit,
+			"text": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
 		} {
 			if d := cmp.Diff(render(t, f, recorded), render(t, f, judged)); d != "" {
 				t.Errorf("%s of %s (-recorded +judged):\n%s", name, r.name, d)
@@ -189,7 +192,8 @@ func (f *full) Write(p []byte) (int, error) {
 func TestWriteErrorsAreTold(t *testing.T) {
 	run := load(t, runs()[2].record(t), report.Options{})
 	for name, f := range map[string]func(io.Writer, *report.Run) error{
-		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit,
+		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
+		"csv": report.CSV, "md": report.Markdown,
 	} {
 		for _, room := range []int{0, 1000} {
 			if err := f(&full{room}, run); err == nil || !strings.Contains(err.Error(), "disk full") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmreach/scanner"
 	"cmreach/scanner/cause"
+	"cmreach/scanner/history"
 	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"encoding/json"
@@ -29,6 +30,9 @@ type Options struct {
 	Judge Judge
 	// Fail says what counts as failure; its zero value means verdict.DefaultFail.
 	Fail verdict.FailOn
+	// Compare begins the comparison with earlier runs, once the header is known.
+	// Nil: there is nothing to compare with.
+	Compare func(record.Header) *history.Comparison
 }
 
 // Run is a run, summed up host by host: while it goes on, or out of its record.
@@ -45,10 +49,15 @@ type Run struct {
 
 	Remarked int // hosts of which the name service says different things
 
+	Changes *history.Changes // nil: the run was not compared with earlier ones
+
 	source  Source // nil: there is no record
 	judge   Judge
 	grouper *cause.Grouper // nil: the causes are known
+	compare *history.Comparison
 	look    look
+	tags    tagNames
+	advisor *cause.Advisor
 }
 
 // Host is one host of a run.
@@ -63,10 +72,14 @@ func New(h record.Header, src Source, o Options) *Run {
 	if o.Fail.States == 0 && len(o.Fail.Limits) == 0 {
 		o.Fail.States = verdict.DefaultFail
 	}
-	return &Run{
+	r := &Run{
 		Header: h, Tally: verdict.NewTally(o.Fail.States, o.Fail.Limits...), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
-		look: newLook(),
+		look: newLook(), advisor: newAdvisor(h, o.Fail.All()),
 	}
+	if o.Compare != nil {
+		r.compare = o.Compare(h)
+	}
+	return r
 }
 
 // Add takes a host that is done, in the order of the record.
@@ -75,6 +88,11 @@ func (r *Run) Add(h *Host) {
 	r.Coverage.AddHost(h.Findings)
 	r.grouper.AddHost(h.Findings)
 	r.look.add(h, class)
+	if r.compare != nil {
+		r.compare.Add(h.Findings)
+	}
+	r.tags.addHost(h.Findings)
+	r.advisor.AddHost(&h.Host, h.Findings)
 	remarked := false
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -94,6 +112,11 @@ func (r *Run) Close(end record.End, cut *record.Truncated) {
 	r.End, r.Truncated = end, cut
 	r.Tally.Settle()
 	r.Causes, r.grouper = r.grouper.Causes(), nil
+	r.advisor.Close(r.Complete())
+	if r.compare != nil {
+		changes := r.compare.End(r.Complete())
+		r.Changes, r.compare = &changes, nil
+	}
 }
 
 // Load reads a record and sums it up. A record that was cut is no error: what

@@ -15,6 +15,15 @@ type FailOn struct {
 	Limits []Limit  // these above a limit; none of them is in States
 }
 
+// All are the states that count as failure, within a limit or not.
+func (f FailOn) All() StateSet {
+	all := f.States
+	for _, l := range f.Limits {
+		all = all.With(l.State)
+	}
+	return all
+}
+
 // Limit tolerates a state up to a number of paths, or up to a share of them.
 type Limit struct {
 	State State

@@ -296,6 +296,16 @@ var silenceRules = []Rule{
 		},
 	},
 	{
+		Reason: "inconclusive.untried", State: Inconclusive,
+		Doc:  "What could be asked at this address gives no answer; but this machine could not ask all of its TCP ports, so that the host may be alive.",
+		when: func(p *path) bool { return p.swept(scanner.Silent) && p.view.untried },
+		say: func(p *path, b []byte) []byte {
+			b = append(p.appendWhat(b), " gives no answer, and this machine could not ask "...)
+			b = append(appendAddr(b, p.view.host.Addr), " on other ports: off, or silent here only"...)
+			return b
+		},
+	},
+	{
 		Reason: "down.silent", State: Down,
 		Doc:  "Nothing at this address answers anything: the computer is off, the address is stale, or everything to it is swallowed.",
 		when: swept(scanner.Silent),

@@ -17,6 +17,7 @@ type view struct {
 	stranger string                   // the name of the other machine that answered; empty: none did
 	known    bool                     // the machine gave the name that was asked for
 	limited  bool                     // there are packets with a limited hop count
+	untried  bool                     // a TCP port of the host could not be asked: it may be the one that answers
 	rationed netip.Addr               // a router that may have rejected what is silent, without a word
 	// The first ordinary observations, in the order of compare, of something
 	// that filters, of a name without an address, and of this machine's failure.
@@ -38,7 +39,7 @@ func newView(h *scanner.Host) *view {
 func (v *view) read(h *scanner.Host) {
 	v.host, v.obs = h, v.obs[:0]
 	v.alive, v.answered, v.stranger, v.known, v.limited = false, false, "", false, false
-	v.rationed = netip.Addr{}
+	v.rationed, v.untried = netip.Addr{}, false
 	v.filter, v.unresolved, v.fault = nil, nil, nil
 	if v.obs == nil {
 		v.obs = v.few[:0]
@@ -80,6 +81,7 @@ func (v *view) note(o *scanner.Observation) {
 		v.unresolved = cmp.Or(v.unresolved, o)
 	case scanner.LocalError:
 		v.fault = cmp.Or(v.fault, o)
+		v.untried = v.untried || o.Protocol == scanner.TCP
 	default:
 	}
 }
