@@ -23,7 +23,7 @@ const failOnHelp = "`STATE`s that count as failure besides blocked, closed, wron
 type junitFlags struct{ dialect, granularity string }
 
 func (j *junitFlags) register(fs *pflag.FlagSet) {
-	fs.StringVar(&j.dialect, "junit-dialect", "common", "`DIALECT` of -o junit: common, with the counts at the root, or strict, valid against windyroad's JUnit.xsd")
+	fs.StringVar(&j.dialect, "junit-dialect", "common", "`DIALECT` of -o junit: common, with the counts at the root, or strict, valid against windyroad's JUnit.xsd (-o junit=DIR/ writes several files, below the limits of their readers)")
 	fs.StringVar(&j.granularity, "junit-granularity", "auto",
 		"`WHAT` -o junit has a case for: check (each path), host, cause, or auto: check up to 5,000 cases, then host, and cause for very many hosts")
 }

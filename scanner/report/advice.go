@@ -108,7 +108,7 @@ func Advice(ws []io.Writer, r *Run) error {
 		return fmt.Errorf("write the advice: %d files for %d lists", len(ws), len(names))
 	}
 	a := newAdviceWriter(ws, r)
-	again := newAdvisor(r.Header, r.Tally.Fail)
+	again := newAdvisor(r.Header, r.Tally.Fail|r.Tally.Tolerated) // what a run tolerates does not make a client work
 	again.Reasons = true
 	for h, err := range r.Hosts() {
 		if err != nil {

@@ -156,7 +156,7 @@ func (j *junit) suiteOf(profile string, hosts map[string]suiteCounts) junitSuite
 		return fixed(profile, junitCase{class: class, name: "no target", element: "skipped", message: "no path of this profile was checked"})
 	}
 	s := junitSuite{
-		key: profile, name: "cmreach." + dotless(profile), out: j.summary(profile), errs: strings.Join(j.r.Header.Notes, "\n"),
+		key: profile, name: "cmreach." + dotless(profile), out: j.summary(j.r.Tally.Profiles[i]), errs: strings.Join(j.r.Header.Notes, "\n"),
 		cases: func(write func(*junitCase) error) error { return j.each(profile, write) },
 	}
 	switch j.grain {

@@ -325,8 +325,11 @@ func rowCase(seen *names, class string, p verdict.Part) junitCase {
 	if rest := others(p.States); rest != "" {
 		c.message += "; " + rest
 	}
-	if n[verdict.ClassOptional] > 0 {
+	switch {
+	case n[verdict.ClassOptional] > 0:
 		c.message = "informational; " + c.message
+	case n[verdict.ClassSatisfied] > 0 && n[verdict.ClassSatisfied] == p.Total()-n[verdict.ClassPassed]:
+		c.message = "another row serves in its place; " + c.message
 	}
 	switch {
 	case n[verdict.ClassFailed] > 0:

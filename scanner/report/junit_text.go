@@ -14,9 +14,14 @@ import (
 	"time"
 )
 
-// summary is the output of a suite: how it stands, and the causes.
-func (j *junit) summary(profile string) string {
-	lines := []string{j.r.Tally.String()}
+// summary is the output of a suite: how its profile stands, and the causes.
+func (j *junit) summary(p verdict.Part) string {
+	profile := p.Name
+	line := others(p.States)
+	if n := p.States[verdict.Open]; n > 0 {
+		line = strings.TrimSuffix(fmt.Sprintf("%d open, %s", n, line), ", ")
+	}
+	lines := []string{line}
 	if j.o.Granularity == GranularityAuto && j.grain != GranularityCheck {
 		lines = append(lines, fmt.Sprintf("A case is a %s here: there are more than %d paths. --junit-granularity check lists every path.", j.grain, autoChecks))
 	}

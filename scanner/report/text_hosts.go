@@ -231,7 +231,7 @@ func (t *text) methodsOf(h *Host) {
 	only := h.Host
 	only.Addresses = 0
 	if t.each == nil {
-		t.each = newAdvisor(t.r.Header, t.r.Tally.Fail)
+		t.each = newAdvisor(t.r.Header, t.r.Tally.Fail|t.r.Tally.Tolerated)
 		t.each.Reasons = true
 	}
 	own := t.each.AddHost(&only, h.Findings)

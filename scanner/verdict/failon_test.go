@@ -208,3 +208,24 @@ func TestLimitsAgreeWithoutLimits(t *testing.T) {
 		}
 	})
 }
+
+// What was understood is understood again from its own word, and is in range.
+func FuzzParseFailOn(f *testing.F) {
+	for _, s := range []string{"blocked>2%", "down > 30.5 %", "closed>7", "error>", "open>1", "wrong-host>100.0000%", "untested"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		got, err := verdict.ParseFailOn([]string{word})
+		if err != nil || len(got.Limits) == 0 {
+			return
+		}
+		l := got.Limits[0]
+		again, err := verdict.ParseFailOn([]string{l.Word})
+		if err != nil || len(again.Limits) != 1 || again.Limits[0] != l {
+			t.Errorf("%q is %+v, and %q %+v, %v", word, l, l.Word, again, err)
+		}
+		if l.Most < 0 || l.Share && l.Most > 1_000_000 || got.States.Has(l.State) {
+			t.Errorf("%q is %+v", word, got)
+		}
+	})
+}
