@@ -52,6 +52,9 @@ type LeftOut struct {
 	Need        scanner.Need `json:"need"`
 	Reason      string       `json:"reason"`
 	Hint        string       `json:"hint,omitempty"` // what would bring it in
+	AnyOf       string       `json:"any_of,omitempty"`
+	// Gap says that the row applies to the site, and is not checked all the same.
+	Gap bool `json:"gap,omitempty"`
 }
 
 // server is a host that has a role, with the rows that lead to it; the rows to
@@ -102,7 +105,10 @@ func (out overrides) exclude(t *Targets) map[scanner.Role]bool {
 func (p *Plan) place(profile *Profile, row Row, over overrides, excluded map[scanner.Role]bool) {
 	id := profile.Name + "/" + row.ID
 	leave := func(reason, hint string) {
-		p.LeftOut = append(p.LeftOut, LeftOut{Requirement: id, Title: row.Title, Need: row.Need, Reason: reason, Hint: hint})
+		applies, _, _ := row.When.holds(over.hosts, over.settings)
+		p.LeftOut = append(p.LeftOut, LeftOut{
+			Requirement: id, Title: row.Title, Need: row.Need, Reason: reason, Hint: hint, AnyOf: row.AnyOf, Gap: applies || excluded[row.To],
+		})
 	}
 	if over.only != nil && !over.only[id] {
 		leave("not chosen by --only", "")

@@ -55,7 +55,7 @@ func (p *program) check(args []string) (int, error) {
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced; nothing is lost
 	c := &checkRun{
 		program: p, plan: plan, reporting: how, resolver: dns, notes: notes, log: log,
-		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet),
+		settings: settings{selection: *s, pace: limits}, progress: p.newProgress(plan.Hosts(), f.quiet, f.verbose),
 		prior: f.continues, args: f.kept(),
 	}
 	if f.audit {
@@ -227,7 +227,7 @@ func (c *checkRun) event(w *record.Writer, ev scanner.Event) error {
 			c.garbage.makeRoom()
 		}
 		c.last = *ev.Progress
-		c.progress.show(c.last, c.targets())
+		c.progress.show(c.last, c.targets(), c.run.Tally)
 		if now := time.Now(); now.Sub(c.noted) >= notice {
 			return c.note(w, now)
 		}
@@ -274,6 +274,7 @@ func (c *checkRun) end() record.End {
 	}
 	end.Packets, end.Loss, end.Doubt = c.totals()
 	end.Sources = c.from.list
+	end.Hurdles = c.hurdles()
 	switch {
 	case end.Interrupted:
 		end.Exit = exitInterrupted
@@ -309,7 +310,19 @@ func (c *checkRun) header(engine string, notes []string) record.Header {
 		Vantage: c.plan.Vantage, Site: c.plan.Site, Profiles: c.plan.Profiles, Rows: c.plan.Rows,
 		Targets: c.plan.Hosts(), Engine: engine, Depth: c.selection.depth, Rate: c.selection.rate,
 		Timeout: c.timeout, Rounds: c.rounds, Notes: notes, Boundaries: c.plan.Boundaries(),
+		Unchecked: unchecked(c.plan),
 	}
+}
+
+// unchecked are the required rows that apply, and that the plan does not check.
+func unchecked(p *profiles.Plan) []record.Unchecked {
+	var out []record.Unchecked
+	for _, l := range p.LeftOut {
+		if l.Gap && l.Need == scanner.Required {
+			out = append(out, record.Unchecked{Requirement: l.Requirement, AnyOf: l.AnyOf, Reason: l.Reason})
+		}
+	}
+	return out
 }
 
 func (c *checkRun) config(engine *engine) scanner.Config {

@@ -67,7 +67,7 @@ func (p *program) readCheck(args []string) (*checkFlags, error) {
 // how are the flags that say how a plan is carried out and reported, and not
 // what it is: these may be others when a run is gone on with.
 var how = []string{
-	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "fail-on", "prom-hosts", "junit-dialect", "junit-granularity", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
+	"rate", "timeout", "rounds", "engine", "dns", "far-end-key-file", "output", "advice", "fail-on", "prom-hosts", "junit-dialect", "junit-granularity", "audit-names", "quiet", "verbose", "pcap", "pcap-all", "resume",
 	"state", "confirm", "only-changes", "wait", "log-format", "notify", "notify-file", "notify-timeout",
 }
 
@@ -140,7 +140,7 @@ func (f *checkFlags) given(without []string) []string {
 		}
 		for _, v := range values {
 			switch g.Name {
-			case "targets", "site", "far-end-key-file", "state":
+			case "targets", "site", "far-end-key-file", "state", "advice":
 				v = whole(v)
 			case "profile":
 				if isFile(v) {

@@ -147,8 +147,8 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 	run := &checkRun{
 		program: d.program, plan: plan, resolver: d.lab.Resolver(),
 		reporting: &reporting{outs: outs, fail: verdict.FailOn{States: verdict.DefaultFail}, look: d.look(d.verbose)},
-		log: d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
-		progress: d.newProgress(plan.Hosts(), d.quiet),
+		log:       d.logger(d.verbose, d.quiet), settings: settings{selection: s, pace: limits},
+		progress: d.newProgress(plan.Hosts(), d.quiet, false),
 	}
 	loaded, err := run.do()
 	if err != nil {

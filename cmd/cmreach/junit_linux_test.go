@@ -163,7 +163,8 @@ func TestJUnitOfManyPaths(t *testing.T) {
 	prog := buildProgram(t)
 	rec, dir := filepath.Join(t.TempDir(), "run.jsonl"), filepath.Join(t.TempDir(), "reports")
 	want := crowdRecord(t, rec, 50_000, "push")
-	cmd := prog.command(t, nil, "report", rec, "--junit-granularity", "check", "-o", "junit="+dir+"/")
+	one := filepath.Join(t.TempDir(), "one.xml")
+	cmd := prog.command(t, nil, "report", rec, "--junit-granularity", "check", "-o", "junit="+dir+"/", "-o", "junit="+one)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != verdict.ExitFailed {
@@ -199,7 +200,10 @@ func TestJUnitOfManyPaths(t *testing.T) {
 	if sum != want {
 		t.Errorf("the files have %+v, the record %+v", sum, want)
 	}
-	t.Logf("%d files, %d MB of memory, %s", len(files), usage.Maxrss>>10, errs.String())
+	if n, _, _ := junitFile(t, one); n != want || strings.Count(errs.String(), "\n") != 1 || !strings.Contains(errs.String(), "-o junit=DIR/ writes several files") {
+		t.Errorf("one file has %+v, want %+v; standard error: %s", n, want, errs.String())
+	}
+	t.Logf("%d files, %d MB of memory", len(files), usage.Maxrss>>10)
 }
 
 // Whenever the program is killed, each file is the old one or the new one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"errors"
@@ -203,8 +204,16 @@ func (m *merger) header() record.Header {
 		if r.Truncated != nil {
 			h.Notes = append(h.Notes, fmt.Sprintf("%s: %s", r.label, r.Truncated))
 		}
+		for _, u := range in.Unchecked {
+			if !slices.ContainsFunc(h.Unchecked, func(have record.Unchecked) bool { return have.Requirement == u.Requirement }) {
+				h.Unchecked = append(h.Unchecked, u)
+			}
+		}
 		h.Merged = append(h.Merged, origins(r)...)
 	}
+	h.Unchecked = slices.DeleteFunc(h.Unchecked, func(u record.Unchecked) bool {
+		return slices.ContainsFunc(h.Rows, func(row *scanner.Requirement) bool { return row.ID == u.Requirement })
+	})
 	h.Profiles = each(h.Profiles)
 	h.Scanner, h.Vantage = plus(scanners), vantageOf(vantages)
 	h.Engine, h.Depth, h.Rate = plus(engines), plus(depths), plus(rates)
@@ -222,6 +231,7 @@ func (m *merger) end(hosts int) record.End {
 		}
 		out.Packets += e.Packets
 		out.Doubt += e.Doubt
+		out.Hurdles = out.Plus(e.Hurdles)
 		lost += e.Loss * float64(e.Packets)
 		if e.Interrupted {
 			out.Interrupted = true

@@ -87,6 +87,7 @@ func (ix *hostIndex) add(run string, h report.Host) *mergedHost {
 	if len(m.Tags) == 0 {
 		m.Tags = h.Tags
 	}
+	m.Addresses = max(m.Addresses, h.Addresses)
 	m.Observations = append(m.Observations, h.Observations...)
 	for _, f := range h.Findings {
 		m.byRow[f.Requirement] = append(m.byRow[f.Requirement], verdict.Opinion{Run: run, Finding: f})

@@ -60,7 +60,7 @@ func readFormats(flags, known []string) ([]output, error) {
 // listsHosts reports whether one of the outputs has every host, and not only
 // what the hosts come to together.
 func listsHosts(outs []output, verbose bool) bool {
-	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" })
+	return verbose || slices.ContainsFunc(outs, func(o output) bool { return o.format != "text" && o.format != "md" })
 }
 
 // samePlace is one word for all spellings of a file's name.
@@ -128,6 +128,7 @@ type rendering struct {
 	width     int
 	promHosts bool // a series for each host in the metrics
 	junit     report.JUnitOptions
+	lists     string // the folder with the advice for each client; empty: not asked for
 
 	onlyChanges bool // on standard output: what changed, and not the run
 }
@@ -161,7 +162,7 @@ func (p *program) render(o output, run *report.Run, r rendering) error {
 		return p.renderJUnit(o, run, r.junit)
 	}
 	write := func(w io.Writer) error {
-		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts}
+		opts := report.TextOptions{Verbose: r.verbose, Width: r.width, PromHosts: r.promHosts, Lists: r.lists}
 		opts.Color = r.color && o.file == ""
 		if r.onlyChanges && o.file == "" {
 			return report.WriteChanges(w, o.format, run, opts)
@@ -243,11 +244,17 @@ func overwrite(name string, write func(io.Writer) error) error {
 	return nil
 }
 
+// narrowest is the narrowest terminal that the text is fitted to.
+const narrowest = 40
+
 // look finds out what standard output is.
 func (p *program) look(verbose bool) rendering {
 	r := rendering{verbose: verbose, width: 80}
 	if f, ok := p.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		r.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width >= narrowest {
+			r.width = min(r.width, width) // wider lines are no easier to read
+		}
 	}
 	return r
 }

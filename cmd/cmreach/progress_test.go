@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"cmreach/scanner"
+	"cmreach/scanner/verdict"
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,8 +38,8 @@ func TestProgressLine(t *testing.T) {
 func TestProgressIsForTerminals(t *testing.T) {
 	var errs bytes.Buffer
 	p := &program{stderr: &errs}
-	pr := p.newProgress(10, false)
-	pr.show(scanner.Progress{Hosts: 1}, 1)
+	pr := p.newProgress(10, false, false)
+	pr.show(scanner.Progress{Hosts: 1}, 1, nil)
 	pr.clear()
 	if errs.Len() > 0 {
 		t.Errorf("wrote %q", &errs)
@@ -47,9 +49,59 @@ func TestProgressIsForTerminals(t *testing.T) {
 	if errs.Len() > 0 {
 		t.Errorf("cleared a line that was not there: %q", &errs)
 	}
-	pr.show(scanner.Progress{Hosts: 1, Packets: 3}, 1)
+	pr.show(scanner.Progress{Hosts: 1, Packets: 3}, 1, nil)
 	pr.clear()
 	if got := errs.String(); got[:4] != "\r\x1b[K" || got[len(got)-4:] != "\r\x1b[K" {
 		t.Errorf("wrote %q", got)
+	}
+}
+
+// tallied is a tally of hosts with one path each.
+func tallied(states ...verdict.State) *verdict.Tally {
+	t := verdict.NewTally(verdict.DefaultFail)
+	for _, s := range states {
+		t.AddHost([]verdict.Finding{{Requirement: "push/smb", Required: true, State: s}})
+	}
+	return t
+}
+
+// With -v there are lines that stay, one in ten seconds; with -q there is none.
+func TestProgressInALog(t *testing.T) {
+	var errs bytes.Buffer
+	p := &program{stderr: &errs}
+	pr := p.newProgress(200, false, true)
+	start := pr.started
+	tally := tallied(verdict.Open, verdict.Open, verdict.Blocked, verdict.Down, verdict.Error)
+	for i := range 100 { // 25 seconds, four times a second
+		now := start.Add(time.Duration(i+1) * 250 * time.Millisecond)
+		pr.at(now, scanner.Progress{Packets: uint64(i+1) * 25}, i, tally)
+	}
+	pr.clear()
+	want := "39 of 200 hosts, 1000 packets, 100/s, about 41s left; ready 2, not ready 1, not decided 1, error 1\n" +
+		"79 of 200 hosts, 2000 packets, 100/s, about 31s left; ready 2, not ready 1, not decided 1, error 1\n"
+	if got := errs.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	errs.Reset()
+	pr = p.newProgress(200, true, true)
+	pr.show(scanner.Progress{}, 1, tally)
+	if errs.Len() > 0 {
+		t.Errorf("with -q: %q", &errs)
+	}
+}
+
+// The line is never wider than the terminal, and keeps its last column free.
+func TestProgressFits(t *testing.T) {
+	for _, columns := range []int{0, 1, 2, 20, 79, 80, 200} {
+		var out bytes.Buffer
+		pr := &progress{w: &out, columns: func() int { return columns }, planned: 200, rate: 5}
+		pr.at(pr.started, scanner.Progress{Packets: 1000}, 50, tallied(verdict.Open, verdict.Blocked))
+		got := strings.TrimPrefix(out.String(), "\r\x1b[K")
+		if columns > 1 && len(got) > columns-1 {
+			t.Errorf("%d columns: a line of %d: %q", columns, len(got), got)
+		}
+		if whole := "50 of 200 hosts, 1000 packets, 5/s, waiting for the last answers; ready 1, not ready 1"; got != whole[:len(got)] || columns == 200 && got != whole {
+			t.Errorf("%d columns: %q", columns, got)
+		}
 	}
 }

@@ -173,6 +173,9 @@ func (c *checkRun) replay() error {
 	p.done = slices.Clone(c.seen)
 	p.sum()
 	c.progress.before = c.targets()
+	if p.End != nil {
+		c.from.list = slices.Clone(p.End.Sources)
+	}
 	return p.Cut(p.file)
 }
 
@@ -255,6 +258,27 @@ func (c *checkRun) totals() (packets uint64, loss, doubt float64) {
 	was := c.prior.stats
 	all := scanner.Stats{Answered: was.Answered + now.Answered, Tries: was.Tries + now.Tries}
 	return c.prior.packets + c.last.Packets, all.Loss(), c.prior.doubt + now.Doubt()
+}
+
+// hurdles are what all parts of the run have met.
+func (c *checkRun) hurdles() record.Hurdles {
+	s := c.last.Stats
+	now := record.Hurdles{
+		Retried: s.Retried, Outage: s.Outage, Trouble: s.Trouble, TroubleCause: s.Cause,
+		Cuts: s.Cuts, Fastest: finite(s.Fastest), Carried: finite(s.Carried), LocalDoubt: finite(s.Local),
+	}
+	if c.prior == nil || c.prior.End == nil { // whoever was killed has told nobody
+		return now
+	}
+	return c.prior.End.Plus(now)
+}
+
+// finite is a number that JSON can write.
+func finite(f float64) float64 {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return 0
+	}
+	return f
 }
 
 // addresses is a resolver that remembers how many addresses a name has, where

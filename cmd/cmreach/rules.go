@@ -17,8 +17,8 @@ import (
 func (p *program) rules(args []string) (int, error) {
 	fs := p.flagSet("rules", "[FLAGS] RUN.jsonl")
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, csv, md, powershell, nft, iptables, ip6tables; may be repeated (default text)")
-	sources := fs.StringArray("source", nil, "`ROLE=ADDRESS[,NETWORK]`: from where a role sends, where the record does not say it; may be repeated")
-	aggregate := fs.String("aggregate", "exact", "`exact`: the blocked addresses and no other; subnet: the /24 and /64 networks that they lie in")
+	sources := fs.StringArray("source", nil, "from where a role sends, where the record does not say it: `ROLE=ADDRESS[,NETWORK]`; may be repeated")
+	aggregate := fs.String("aggregate", "exact", "`WHAT`: exact asks for the blocked addresses and no other, subnet for the /24 and /64 networks that they lie in")
 	on := fs.String("on", "", "only the rules of one `PLACE`: the address of a device, hosts (their own firewall), or unknown")
 	chain := fs.String("chain", "", "the `CHAIN` of nftables that blocks, such as \"inet filter forward\": the rules are called from it")
 	if err := parse(fs, args); err != nil {
@@ -75,23 +75,23 @@ func (p *program) writeRules(name string, outs []output, o report.RuleOptions, l
 
 // writeRule writes one output.
 func (p *program) writeRule(rules *report.Rules, out output) error {
+	var missing *report.MissingSource
+	var told, err error
 	write := func(w io.Writer) error {
 		err := rules.Write(w, out.format)
-		if missing := (*report.MissingSource)(nil); errors.As(err, &missing) {
-			return fmt.Errorf("-o %s: %w", out.format, err)
+		if errors.As(err, &missing) {
+			told = fmt.Errorf("-o %s: %w", out.format, err)
 		}
 		return err
 	}
-	var missing *report.MissingSource
-	var err error
 	if out.file != "" {
 		err = replace(out.file, write)
 	} else {
 		err = enough(write(p.stdout))
 	}
 	switch {
-	case errors.As(err, &missing):
-		return usage(err)
+	case told != nil:
+		return usage(told)
 	case err != nil && out.file == "":
 		return fmt.Errorf("cannot write to standard output: %w", reason(err))
 	default:

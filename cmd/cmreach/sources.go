@@ -25,7 +25,7 @@ type sources struct {
 // note takes a host that is done.
 func (s *sources) note(to netip.Addr, findings []verdict.Finding) {
 	blocked := func(f verdict.Finding) bool { return f.State == verdict.Blocked }
-	if s.of == nil || len(s.list) >= maxSources || len(s.asked) >= maxAsked || !slices.ContainsFunc(findings, blocked) {
+	if s.of == nil || !to.IsValid() || len(s.list) >= maxSources || len(s.asked) >= maxAsked || !slices.ContainsFunc(findings, blocked) {
 		return
 	}
 	bits := 24

@@ -67,9 +67,19 @@ type Header struct {
 	Args  []string `json:"args,omitempty"`
 	// Shard is the part of the plan that this run is of; nil: it is all of it.
 	Shard *Shard `json:"shard,omitempty"`
+	// Unchecked are required rows that apply and were not checked, such as those
+	// whose role nobody plays.
+	Unchecked []Unchecked `json:"unchecked,omitempty"`
 	// Merged are the runs that a merged record was made of. Its findings rest
 	// on the rules and the vantage of each: they are not judged again.
 	Merged []Origin `json:"merged,omitempty"`
+}
+
+// Unchecked is a required row of a profile that the run leaves out.
+type Unchecked struct {
+	Requirement string `json:"requirement"`
+	AnyOf       string `json:"any_of,omitempty"`
+	Reason      string `json:"reason"`
 }
 
 // Shard is one of several disjoint parts of a plan.
@@ -138,4 +148,35 @@ type End struct {
 	// Sources are the addresses of this machine from which blocked hosts were
 	// asked: what a firewall must permit. Not all of them, if there are many.
 	Sources []netip.Addr `json:"sources,omitempty"`
+	Hurdles
+}
+
+// Hurdles are what a run met on its way besides silence. All are 0 in a record
+// of a version that did not count them.
+type Hurdles struct {
+	Retried      int     `json:"retried,omitempty"`       // paths that answered, but not at the first packet
+	Outage       int     `json:"outage,omitempty"`        // packets lost at times at which most were; no part of the loss
+	Trouble      int     `json:"trouble,omitempty"`       // how often this machine could not send, or lost what it received
+	TroubleCause string  `json:"trouble_cause,omitempty"` // in the words of the system
+	Cuts         int     `json:"cuts,omitempty"`          // how often the run slowed down because the losses grew with the rate
+	Fastest      float64 `json:"fastest,omitempty"`       // the highest rate before such a cut, in packets a second
+	Carried      float64 `json:"carried,omitempty"`       // what the network was found to carry then
+	LocalDoubt   float64 `json:"local_doubt,omitempty"`   // the doubt of the subnets one by one; the doubt is never less
+}
+
+// Plus joins what two runs, or two parts of one, have met. Of the rates those
+// of the slower network count, of the causes the latter.
+func (h Hurdles) Plus(o Hurdles) Hurdles {
+	h.Retried += o.Retried
+	h.Outage += o.Outage
+	h.Trouble += o.Trouble
+	if o.TroubleCause != "" {
+		h.TroubleCause = o.TroubleCause
+	}
+	if o.Cuts > 0 && (h.Cuts == 0 || o.Carried < h.Carried) {
+		h.Fastest, h.Carried = o.Fastest, o.Carried
+	}
+	h.Cuts += o.Cuts
+	h.LocalDoubt += o.LocalDoubt
+	return h
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -378,4 +379,36 @@ func FuzzReplay(f *testing.F) {
 			t.Errorf("cut says %d hosts, %d came", r.cut.Hosts, len(r.hosts))
 		}
 	})
+}
+
+// What a run met comes back from its record, and a record without it is as
+// before.
+func TestHurdlesAreKept(t *testing.T) {
+	want := record.End{Hurdles: record.Hurdles{
+		Retried: 1, Outage: 2, Trouble: 3, TroubleCause: "no buffer space", Cuts: 4, Fastest: 5000.5, Carried: 600, LocalDoubt: 0.7,
+	}}
+	got, err := record.EndAsRead(want)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	var b bytes.Buffer
+	w := record.NewWriter(&b)
+	if err := errors.Join(w.WriteHeader(header()), w.WriteEnd(record.End{})); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"retried", "outage", "trouble", "cuts", "fastest", "carried", "local_doubt", "unchecked"} {
+		if strings.Contains(b.String(), word) {
+			t.Errorf("an empty record has %q: %s", word, &b)
+		}
+	}
+	slower := want.Plus(record.Hurdles{Trouble: 1, Cuts: 1, Fastest: 900, Carried: 100, TroubleCause: "later"})
+	if slower.Carried != 100 || slower.Fastest != 900 || slower.Cuts != 5 || slower.Trouble != 4 || slower.TroubleCause != "later" {
+		t.Errorf("joined: %+v", slower)
+	}
+	if same := want.Plus(record.Hurdles{}); same != want.Hurdles {
+		t.Errorf("joined with nothing: %+v", same)
+	}
+	if same := (record.Hurdles{}).Plus(want.Hurdles); same != want.Hurdles {
+		t.Errorf("nothing joined: %+v", same)
+	}
 }

@@ -43,9 +43,9 @@ func hostsBy(total int, by [int(verdict.ClassOptional) + 1]int) hostsJSON {
 	}
 }
 
-// boundaries says how each named part of the network stands, and which of the
+// byBoundary says how each named part of the network stands, and which of the
 // numbered causes are to be looked at there.
-func (t *text) boundaries() {
+func (t *text) byBoundary() {
 	all := t.r.boundaries()
 	if len(all) == 0 {
 		return

@@ -39,14 +39,16 @@ func changesText(w io.Writer, r *Run, o TextOptions) error {
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
 	t.changes(true)
-	t.ending()
+	for _, b := range t.warnings() {
+		t.out.banner(b.color, b.word, b.rest)
+	}
 	t.out.para(0, 2, t.about())
 	for _, c := range r.Causes {
 		if c.State == verdict.Error {
 			t.errors = append(t.errors, c)
 		}
 	}
-	t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, 0)
+	t.list([]section{{yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors}})
 	return t.out.flush()
 }
 

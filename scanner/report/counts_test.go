@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func oddRun(t fataler, hosts [][]verdict.Finding, text string, end *record.End) 
 	var b bytes.Buffer
 	w := record.NewWriter(&b)
 	err := w.WriteHeader(record.Header{
-		Started: runStart, Scanner: text, Version: text, Vantage: siteServer, Site: text, Profiles: []string{"push"}, Rows: rows,
+		Started: runStart, Scanner: text, Version: text, Vantage: siteServer, Site: text, Profiles: []string{"push", "gpo"}, Rows: rows,
 		Notes: []string{text}, Engine: text, Depth: text, Rate: text,
 	})
 	for _, h := range hosts {
@@ -98,7 +100,7 @@ func TestCountsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		counted := [4]int{} // passed, failure, error, skipped
+		seen := [4]int{} // passed, failure, error, skipped
 		var b strings.Builder
 		if err := errors.Join(report.JUnit(&b, run)); err != nil {
 			t.Fatalf("%v", err)
@@ -119,10 +121,12 @@ func TestCountsAgree(t *testing.T) {
 				continue
 			}
 			for i, fate := range []string{"passed", "failure", "error", "skipped"} {
-				counted[i] += own[fate]
+				seen[i] += own[fate]
 			}
 		}
-		agree(t, run, counted)
+		agree(t, run, seen)
+		inOtherShapes(t, run, seen)
+		peopleAgree(t, run)
 		agreeHTML(t, run)
 	})
 }
@@ -138,6 +142,134 @@ func agreeProm(t fataler, run *report.Run) map[string]float64 {
 		t.Errorf("the metrics have exit code %v, want %d", series["cmreach_exit_code"], run.Exit())
 	}
 	return series
+}
+
+// byStateOf reads counts by state out of a sentence such as "3 paths: 1 open, 2
+// blocked".
+func byStateOf(t fataler, s string) (c verdict.Counts, total int) {
+	if n, err := fmt.Sscanf(s, "%d path", &total); n != 1 || err != nil {
+		t.Fatalf("no number of paths in %q", s)
+	}
+	_, s, _ = strings.Cut(s, ": ")
+	s, _, _ = strings.Cut(s, ";")
+	for part := range strings.SplitSeq(s, ", ") {
+		var n int
+		var word string
+		if _, err := fmt.Sscanf(part, "%d %s", &n, &word); err != nil {
+			t.Fatalf("%q of %q: %v", part, s, err)
+		}
+		st, err := verdict.ParseState(word)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		c[st] = n
+	}
+	return c, total
+}
+
+// peopleAgree compares what text, csv and md count with the JSON report.
+func peopleAgree(t fataler, run *report.Run) {
+	var plain, table, summary, document strings.Builder
+	if err := errors.Join(
+		report.Text(&plain, run, report.TextOptions{}), report.CSV(&table, run), report.Markdown(&summary, run), report.JSON(&document, run),
+	); err != nil {
+		t.Fatalf("%v", err)
+	}
+	var doc struct {
+		Summary struct {
+			Paths    int
+			States   map[string]int
+			Profiles []struct {
+				Name   string
+				Paths  int
+				States map[string]int
+			}
+		}
+		Advice struct{ Methods []map[string]any }
+	}
+	if err := json.Unmarshal([]byte(document.String()), &doc); err != nil {
+		t.Fatalf("%v", err)
+	}
+	_, rows := readCSV(t, table.String())
+	listed := map[string]int{}
+	for _, row := range rows {
+		listed[row["state"]]++
+	}
+	for word, n := range doc.Summary.States {
+		if listed[word] != n {
+			t.Errorf("csv has %d %s, json %d", listed[word], word, n)
+		}
+	}
+	_, profiles, _ := strings.Cut(plain.String(), "BY PROFILE\n")
+	profiles, _, _ = strings.Cut(profiles, "\n\n")
+	profiles = strings.Join(strings.Fields(profiles), " ") + " "
+	for _, p := range doc.Summary.Profiles {
+		at := strings.Index(" "+profiles, " "+p.Name+" ")
+		if at < 0 {
+			t.Fatalf("text has no %s:\n%s", p.Name, profiles)
+		}
+		line := strings.TrimLeft(profiles[at+len(p.Name):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+		states, total := byStateOf(t, trimProfile(line))
+		cells := strings.Split(lineWith(summary.String(), "| "+p.Name+" | "), " | ")
+		if total != p.Paths || cells[2] != fmt.Sprint(p.Paths) {
+			t.Errorf("%s: text has %d paths, md %s, json %d", p.Name, total, cells[2], p.Paths)
+		}
+		for i, s := range verdict.States {
+			if n := p.States[s.String()]; states[s] != n || cells[3+i] != fmt.Sprint(n) {
+				t.Errorf("%s %s: text has %d, md %s, json %d", p.Name, s, states[s], cells[3+i], n)
+			}
+		}
+	}
+	if n := summary.Len(); n >= 60_000 {
+		t.Errorf("%d bytes of md", n)
+	}
+	if len(run.Tally.Profiles) == 0 {
+		return
+	}
+	if d := detailOf(t, plain.String()); len(d) > 20 {
+		t.Errorf("%d lines of detail in\n%s", len(d), plain.String())
+	}
+	methodsAgree(t, doc.Advice.Methods, plain.String(), summary.String())
+}
+
+// trimProfile cuts off the profile that follows.
+func trimProfile(s string) string {
+	for i, w := range strings.Fields(s) {
+		if w == "push" || w == "gpo" {
+			return strings.Join(strings.Fields(s)[:i], " ")
+		}
+	}
+	return strings.TrimSpace(s)
+}
+
+// lineWith is the line that begins so.
+func lineWith(s, begin string) string {
+	for l := range strings.Lines(s) {
+		if strings.HasPrefix(l, begin) {
+			return strings.TrimSpace(l)
+		}
+	}
+	return ""
+}
+
+// methodsAgree compares the advice by method.
+func methodsAgree(t fataler, methods []map[string]any, plain, summary string) {
+	for _, m := range methods {
+		if m["checked"] != true {
+			continue
+		}
+		var want []string
+		for _, key := range []string{"yes", "not_proven", "no", "undecided"} {
+			want = append(want, fmt.Sprint(m[key]))
+		}
+		_, table, _ := strings.Cut(plain, "FOR HOW MANY CLIENTS\n")
+		line := strings.Fields(lineWith(table, fmt.Sprintf("  %-6s ", m["method"])))
+		_, table, _ = strings.Cut(summary, "| method |")
+		cells := strings.Split(lineWith(table, fmt.Sprintf("| %s |", m["method"])), " | ")
+		if !slices.Equal(line[1:], want) || !slices.Equal(cells[1:5], want) {
+			t.Errorf("%s: text %q, md %q, json %q", m["method"], line, cells, want)
+		}
+	}
 }
 
 // agree compares the JUnit counts with the tally, the JSON report and the causes.
@@ -219,4 +351,37 @@ func limits(t *rapid.T) verdict.FailOn {
 		t.Fatalf("%v", err)
 	}
 	return fail
+}
+
+// inOtherShapes holds the other granularities, and the parts, against the path
+// by path report.
+func inOtherShapes(t *rapid.T, run *report.Run, paths [4]int) {
+	hosts := counted(t, renderTo(t, junitWith(t, "host"), run))
+	causes := counted(t, renderTo(t, junitWith(t, "cause"), run))
+	for name, got := range map[string]map[string]int{"hosts": hosts, "causes": causes} {
+		if (got["failure"] > 0) != (paths[1] > 0) || got["error"] > 0 && paths[2] == 0 {
+			t.Errorf("%s: %v for the paths %v", name, got, paths)
+		}
+	}
+	parts := [4]int{}
+	_, err := report.JUnitParts(run, report.JUnitOptions{}, func(_ string, write func(io.Writer) error) error {
+		var b strings.Builder
+		err := write(&b)
+		for i, fate := range []string{"passed", "failure", "error", "skipped"} {
+			parts[i] += counted(t, b.String())[fate]
+		}
+		return err
+	})
+	whole := counted(t, renderTo(t, report.JUnit, run))
+	if err != nil || parts != [4]int{whole["passed"], whole["failure"], whole["error"], whole["skipped"]} {
+		t.Errorf("parts %v of %v, %v", parts, whole, err)
+	}
+}
+
+func renderTo(t fataler, f func(io.Writer, *report.Run) error, r *report.Run) string {
+	var b strings.Builder
+	if err := f(&b, r); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
+	"cmreach/scanner/verdict"
 	"errors"
 	"flag"
 	"io"
@@ -85,6 +86,17 @@ func TestGoldens(t *testing.T) {
 			golden(t, "golden/"+r.name+".json", []byte(render(t, report.JSON, run)))
 			golden(t, "golden/"+r.name+".xml", []byte(render(t, report.JUnit, run)))
 			golden(t, "golden/"+r.name+".prom", []byte(render(t, prom, run)))
+			if r.name == "push-mixed" {
+				golden(t, "golden/"+r.name+".host.xml", []byte(render(t, junitWith(t, "host"), run)))
+				golden(t, "golden/"+r.name+".cause.xml", []byte(render(t, junitWith(t, "cause"), run)))
+				fail, err := verdict.ParseFailOn([]string{"blocked>10%", "closed>1", "wrong-host>2%", "down>3%", "error>1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				golden(t, "golden/"+r.name+".limits.txt", []byte(render(t, plainText, load(t, b, report.Options{Fail: fail}))))
+			}
+			golden(t, "golden/"+r.name+".csv", []byte(render(t, report.CSV, run)))
+			golden(t, "golden/"+r.name+".md", []byte(render(t, report.Markdown, run)))
 			if r.name == "push-ready" {
 				golden(t, "golden/"+r.name+".v.txt", []byte(render(t, verboseText, run)))
 			}
@@ -181,6 +193,7 @@ func TestWriteErrorsAreTold(t *testing.T) {
 	run := load(t, runs()[2].record(t), report.Options{})
 	for name, f := range map[string]func(io.Writer, *report.Run) error{
 		"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
+		"csv": report.CSV, "md": report.Markdown,
 	} {
 		for _, room := range []int{0, 1000} {
 			if err := f(&full{room}, run); err == nil || !strings.Contains(err.Error(), "disk full") {

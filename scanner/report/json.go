@@ -38,6 +38,8 @@ type runJSON struct {
 	Notes       []string               `json:"notes"`
 	Rows        []*scanner.Requirement `json:"rows"`
 	Merged      []record.Origin        `json:"merged,omitempty"`
+	Unchecked   []record.Unchecked     `json:"unchecked,omitempty"`
+	record.Hurdles
 }
 
 // summaryJSON is the "summary" of the JSON document.
@@ -144,7 +146,8 @@ func JSON(w io.Writer, r *Run) error {
 		d.value(c)
 		sep = ",\n"
 	}
-	d.raw("]")
+	d.raw("],\n\"advice\":")
+	d.value(r.adviceJSON())
 	d.changes(r)
 	d.raw("}\n")
 	return d.flush()
@@ -158,6 +161,7 @@ func (r *Run) runJSON() runJSON {
 		Targets: h.Targets, TargetsDone: e.Targets, Engine: h.Engine, Depth: h.Depth, Rate: h.Rate, TimeoutMS: h.Timeout.Milliseconds(),
 		Rounds: h.Rounds, Packets: e.Packets, Loss: e.Loss, Doubt: e.Doubt, Silent: r.Silent,
 		Notes: list(h.Notes), Rows: list(h.Rows), Merged: h.Merged,
+		Unchecked: h.Unchecked, Hurdles: e.Hurdles,
 	}
 }
 

@@ -51,6 +51,7 @@ func TestLiveIsReplay(t *testing.T) {
 			loaded := load(t, b, report.Options{Judge: judge})
 			for name, f := range map[string]func(io.Writer, *report.Run) error{
 				"text": plainText, "verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
+				"csv": report.CSV, "md": report.Markdown,
 			} {
 				if d := cmp.Diff(render(t, f, loaded), render(t, f, live(t, b, false, source(b)))); d != "" {
 					t.Errorf("%s of %s, %s (-replay +live):\n%s", name, run.name, cut, d)
@@ -58,6 +59,9 @@ func TestLiveIsReplay(t *testing.T) {
 			}
 			if d := cmp.Diff(render(t, plainText, loaded), render(t, plainText, live(t, b, true, nil))); d != "" {
 				t.Errorf("text of %s, %s, without a record (-replay +live):\n%s", run.name, cut, d)
+			}
+			if d := cmp.Diff(render(t, report.Markdown, loaded), render(t, report.Markdown, live(t, b, true, nil))); d != "" {
+				t.Errorf("md of %s, %s, without a record (-replay +live):\n%s", run.name, cut, d)
 			}
 		}
 	}
@@ -67,7 +71,7 @@ func TestLiveIsReplay(t *testing.T) {
 func TestNoRecordIsTold(t *testing.T) {
 	rec := runs()[1].record(t)
 	for name, f := range map[string]func(io.Writer, *report.Run) error{
-		"verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts,
+		"verbose": verboseText, "json": report.JSON, "jsonl": report.JSONL, "junit": report.JUnit, "html": report.HTML, "prom": promHosts, "csv": report.CSV,
 	} {
 		if err := f(io.Discard, live(t, rec, true, nil)); err == nil {
 			t.Errorf("%s of a run without a record: no error", name)

@@ -43,7 +43,11 @@ func (t *text) coverage() {
 	for _, c := range t.r.Coverage {
 		t.out.colored(coverageColor(c), 2, 4+width, fmt.Sprintf("%-*s %s", width, clean(c.Profile), coverageLine(c)))
 	}
-	for _, o := range t.r.Header.Merged {
+	for i, o := range t.r.Header.Merged {
+		if i == textCauses && !t.o.Verbose {
+			t.out.para(2, 4, fmt.Sprintf("and from %d more", len(t.r.Header.Merged)-i))
+			break
+		}
 		t.out.para(2, 4, fmt.Sprintf("from %s, %s, %s", o.Run, o.Started.UTC().Format("2006-01-02 15:04:05 UTC"), hosts(o.Hosts)))
 	}
 }

@@ -27,13 +27,28 @@ type page struct {
 	width int
 	color bool
 	err   error
+	held  *[]string // where lines go that are perhaps not to be written; nil: they are
 }
 
 // line writes one line as it is: its text must be clean.
 func (p *page) line(s string) {
+	if p.held != nil {
+		*p.held = append(*p.held, s)
+		return
+	}
 	if p.err == nil {
 		_, p.err = p.w.WriteString(s + "\n")
 	}
+}
+
+// hold returns the lines that f would write.
+func (p *page) hold(f func()) []string {
+	before := p.held
+	var lines []string
+	p.held = &lines
+	f()
+	p.held = before
+	return lines
 }
 
 // paint colours a clean text.

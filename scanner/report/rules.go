@@ -196,17 +196,16 @@ func (s ruleSource) who() string {
 	case len(s.addrs) > 0:
 		return out + ", " + rulePrefixes(s.addrs, len(s.addrs))
 	case s.role == scanner.RoleClient:
-		out += "; name their networks with --source client=NETWORK"
 		if len(s.names) > 0 {
-			out += " (it was checked from " + words(s.names)
+			out += ", of which " + words(s.names)
 			for _, a := range s.checked {
-				out += ", " + a.String()
+				out += ", " + a.String() + ","
 			}
-			out += ")"
+			out += " checked it"
 		}
-		return out
+		return out + "; name their networks with --source client=NETWORK"
 	default:
-		return out + "; its address is not in the record, name it with --source " + clean(string(s.role)) + "=ADDRESS"
+		return out + ", address not in the record (--source " + clean(string(s.role)) + "=ADDRESS)"
 	}
 }
 

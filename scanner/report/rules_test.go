@@ -302,6 +302,30 @@ func TestRulesCSV(t *testing.T) {
 	}
 }
 
+// A name adds neither cells nor markup to the table.
+func TestRulesMarkdown(t *testing.T) {
+	for _, text := range append(hostile, "a|b", "<script>alert(1)</script>", "[x](http://198.18.0.1)", "`x`", "**x**", "\\|", "![x](x)", "http://x") {
+		f := ruleFindings()[0]
+		f.Host, f.Message, f.Requirement, f.Reason = text, text, text, text
+		doc := mustRules(t, ruleRecord(t, []verdict.Finding{f}, "198.18.1.10"), "md", report.RuleOptions{})
+		rows := 0
+		for line := range strings.Lines(doc) {
+			plain := regexp.MustCompile(`\\.`).ReplaceAllString(line, "")
+			if strings.ContainsAny(plain, "<>[]*_`~$") {
+				t.Errorf("%q: markup in %q", text, line)
+			}
+			if strings.HasPrefix(line, "|") {
+				if rows++; strings.Count(plain, "|") != 10 {
+					t.Errorf("%q: cells of %q", text, line)
+				}
+			}
+		}
+		if rows != 3 || strings.Contains(doc, "://") {
+			t.Errorf("%q:\n%s", text, doc)
+		}
+	}
+}
+
 // --on leaves the numbers of the rules as they are.
 func TestRulesOfAPlace(t *testing.T) {
 	rec := ruleRecord(t, ruleFindings(), "198.18.1.10", "fd00:198:1::10")

@@ -63,7 +63,7 @@ func (s *Rules) text(w io.Writer) error {
 	}
 	p := page{w: bufio.NewWriter(w), width: width, color: s.o.Color}
 	line := s.summary() + "."
-	p.colored(bold, 0, 2, strings.ToUpper(line[:1])+line[1:])
+	p.colored(bold, 0, 0, strings.ToUpper(line[:1])+line[1:])
 	for _, a := range s.list {
 		mark := fmt.Sprintf("%d. ", a.n)
 		p.line("")
@@ -83,7 +83,7 @@ func (s *Rules) text(w io.Writer) error {
 	if r := slices.Concat(s.wider(), s.remarks()); len(r) > 0 {
 		p.line("")
 		for _, l := range r {
-			p.para(0, 2, l)
+			p.para(0, 0, l)
 		}
 	}
 	return p.flush()
@@ -193,16 +193,14 @@ func ruleMD(s string) string {
 	var b strings.Builder
 	for _, r := range clean(s) {
 		switch {
-		case r == '<' || r == '>' || r == '&':
+		case strings.ContainsRune("<>&@", r):
 			fmt.Fprintf(&b, "&#%d;", r)
-		case r == '@':
-			b.WriteString("&#64;")
-		case strings.ContainsRune("\\`*_{}[]()#+!|~$", r):
+		case strings.ContainsRune("\\`*_[]|~$", r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		default:
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), "://", "&#58;//")
 }

@@ -56,6 +56,8 @@ type Run struct {
 	grouper *cause.Grouper // nil: the causes are known
 	compare *history.Comparison
 	look    look
+	tags    tagNames
+	advisor *cause.Advisor
 }
 
 // Host is one host of a run.
@@ -72,7 +74,7 @@ func New(h record.Header, src Source, o Options) *Run {
 	}
 	r := &Run{
 		Header: h, Tally: verdict.NewTally(o.Fail.States, o.Fail.Limits...), source: src, judge: o.Judge, grouper: cause.NewGrouper(),
-		look: newLook(),
+		look: newLook(), advisor: newAdvisor(h, o.Fail.All()),
 	}
 	if o.Compare != nil {
 		r.compare = o.Compare(h)
@@ -89,6 +91,8 @@ func (r *Run) Add(h *Host) {
 	if r.compare != nil {
 		r.compare.Add(h.Findings)
 	}
+	r.tags.addHost(h.Findings)
+	r.advisor.AddHost(&h.Host, h.Findings)
 	remarked := false
 	for i := range h.Observations {
 		o := &h.Observations[i]
@@ -108,6 +112,7 @@ func (r *Run) Close(end record.End, cut *record.Truncated) {
 	r.End, r.Truncated = end, cut
 	r.Tally.Settle()
 	r.Causes, r.grouper = r.grouper.Causes(), nil
+	r.advisor.Close(r.Complete())
 	if r.compare != nil {
 		changes := r.compare.End(r.Complete())
 		r.Changes, r.compare = &changes, nil

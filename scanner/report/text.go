@@ -14,10 +14,13 @@ import (
 	"time"
 )
 
-// Limits of the short text; -v lifts them.
+// Limits of the short text; -v lifts them. A screen has 24 lines and more.
 const (
-	textHosts  = 20
+	textDetail = 20 // lines about causes, methods, rows and hosts, all together
 	textCauses = 8
+	textNotes  = 3
+
+	textBoundaries = 6 // lines that always have room
 )
 
 // TextOptions say how the text looks.
@@ -26,31 +29,41 @@ type TextOptions struct {
 	Verbose bool // all hosts, all causes, with the evidence
 	Width   int  // columns; 0 means 80
 
-	PromHosts bool // for the format prom: a series for each host too
+	PromHosts bool   // for the format prom: a series for each host too
+	Lists     string // the folder with the advice for each client; empty: not asked for
 }
 
-// Text writes the run for people: first the answer and what to do, then the
-// hosts.
+// Text writes the run for people: the answer, the profiles, what is wrong and
+// what to do about it, and the next step.
 func Text(w io.Writer, r *Run, o TextOptions) error {
 	if o.Width <= 0 {
 		o.Width = 80
 	}
 	t := text{r: r, o: o, said: map[string]int{}, out: page{w: bufio.NewWriter(w), width: o.Width, color: o.Color}}
-	view := r.measured()
+	t.sort()
 	t.changes(false)
 	t.answer()
-	t.rows(view)
+	t.profiles()
 	t.coverage()
-	t.causes()
-	t.boundaries()
-	t.nextStep()
-	t.doubt()
 	if !o.Verbose {
-		t.hosts(view)
-	} else if err := t.everyHost(); err != nil {
+		t.details()
+	} else if err := t.everything(); err != nil {
 		return err
 	}
+	t.doubt()
+	t.nextStep()
 	return t.out.flush()
+}
+
+// everything is what the short text has a part of.
+func (t *text) everything() error {
+	view := t.r.measured()
+	t.out.head("WHAT WORKS")
+	t.rows(view)
+	t.causes()
+	t.byBoundary()
+	t.advice()
+	return t.everyHost()
 }
 
 // text renders one run.
@@ -62,44 +75,57 @@ type text struct {
 	failing, errors, undecided, tolerated, untested, byHand []cause.Cause
 
 	said  map[string]int // the cause that gave an advice first
+	same  map[string]int // how many causes have a sentence
 	brief bool           // only what matters first
+
+	each *cause.Advisor // for -v, host by host
 }
 
-// answer says in the first lines how it stands.
-func (t *text) answer() {
+// banner is a line that begins with a coloured word.
+type banner struct {
+	color color
+	word  string
+	rest  string
+}
+
+// verdict says how it stands.
+func (t *text) verdict() banner {
 	r := t.r
 	by := r.Tally.HostsBy
 	ready := by[verdict.ClassPassed] + by[verdict.ClassSatisfied]
 	total := r.Tally.Hosts
-	t.out.banner(r.answer())
-	if total > 0 && !t.brief {
-		s := fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to be tested from elsewhere %d",
-			ready, by[verdict.ClassFailed], by[verdict.ClassUndecided], by[verdict.ClassError], by[verdict.ClassUntested])
-		if n := by[verdict.ClassTolerated]; n > 0 {
-			s += fmt.Sprintf(", tolerated %d", n)
-		}
-		t.out.para(0, 0, s+".")
-	}
-	t.limits()
-	t.ending()
-	if !t.brief {
-		t.out.line("")
-		t.out.para(0, 2, t.about())
+	switch exit := r.Tally.Exit(); {
+	case total == 0:
+		return banner{yellow, "NOTHING CHECKED", "no host was checked."}
+	case exit == verdict.ExitFailed:
+		return banner{red, "NOT READY", fmt.Sprintf("%d of %s cannot be reached as required.", by[verdict.ClassFailed], hosts(total))}
+	case exit == verdict.ExitError:
+		return banner{yellow, "NO ANSWER", fmt.Sprintf("this machine could not do the test for %d of %s.", by[verdict.ClassError], hosts(total))}
+	case exit == verdict.ExitUndecided && by[verdict.ClassUndecided] > 0:
+		return banner{yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total))}
+	case !r.Complete():
+		return banner{yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total))}
+	case by[verdict.ClassTolerated] > 0:
+		return banner{green, "READY", fmt.Sprintf("what is not open at %s is within the limits of --fail-on.", hosts(by[verdict.ClassTolerated]))}
+	case ready == 0:
+		return banner{yellow, "NOT TESTED", "no required path starts here; see below from where to test."}
+	case r.merged():
+		return banner{green, "READY", "every required path that the runs have tested is open."}
+	default:
+		return banner{green, "READY", "every required path that can be tested from here is open."}
 	}
 }
 
-// ending says why the run did not come to its end, if it did not.
-func (t *text) ending() {
-	r := t.r
-	switch {
-	case r.Truncated != nil:
-		t.out.banner(red, "INCOMPLETE", r.Truncated.Error()+".")
-	case r.End.Interrupted:
-		t.out.banner(red, "INTERRUPTED", checked(r.End)+" were checked; this report covers them alone.")
+// numbers counts the hosts by what they met.
+func (t *text) numbers() string {
+	by := t.r.Tally.HostsBy
+	s := fmt.Sprintf("Ready %d, not ready %d, not decided %d, error %d, to test elsewhere %d",
+		by[verdict.ClassPassed]+by[verdict.ClassSatisfied], by[verdict.ClassFailed], by[verdict.ClassUndecided],
+		by[verdict.ClassError], by[verdict.ClassUntested])
+	if n := by[verdict.ClassTolerated]; n > 0 {
+		s += fmt.Sprintf(", tolerated %d", n)
 	}
-	if r.End.Err != "" {
-		t.out.banner(red, "ENDED EARLY", r.End.Err)
-	}
+	return s + "."
 }
 
 // limits says what became of the limits of --fail-on.
@@ -112,6 +138,38 @@ func (t *text) limits() {
 		if s := m.String(); m.Paths > 0 {
 			t.out.colored(c, 0, 2, strings.ToUpper(s[:1])+s[1:]+".")
 		}
+	}
+}
+
+// warnings say why the run is not whole.
+func (t *text) warnings() []banner {
+	r := t.r
+	var out []banner
+	switch {
+	case r.Truncated != nil:
+		out = append(out, banner{red, "INCOMPLETE", r.Truncated.Error() + "."})
+	case r.End.Interrupted:
+		out = append(out, banner{red, "INTERRUPTED", checked(r.End) + " were checked; this report covers them alone."})
+	}
+	if r.End.Err != "" {
+		out = append(out, banner{red, "ENDED EARLY", r.End.Err})
+	}
+	return out
+}
+
+// answer says in the first lines how it stands.
+func (t *text) answer() {
+	b := t.verdict()
+	t.out.banner(b.color, b.word, b.rest)
+	if t.r.Tally.Hosts > 0 && !t.brief {
+		t.out.para(0, 0, t.numbers())
+	}
+	t.limits()
+	for _, b := range t.warnings() {
+		t.out.banner(b.color, b.word, b.rest)
+	}
+	if !t.brief {
+		t.out.para(0, 2, t.about())
 	}
 }
 
@@ -134,10 +192,6 @@ func (t *text) about() string {
 
 // rows shows how each row of the profiles fares.
 func (t *text) rows(v *look) {
-	if t.r.Tally.Hosts == 0 {
-		return
-	}
-	t.out.head("WHAT WORKS")
 	for _, p := range t.inOrder(t.r.Tally.Requirements) {
 		row := v.named(p.Name)
 		line := fmt.Sprintf("%-*s %-*s %*d of %*d open", v.nameWidth, short(clean(p.Name), v.nameWidth), v.portWidth, portOf(row.protocol, row.ports),
@@ -184,77 +238,6 @@ func others(c verdict.Counts) string {
 	return strings.Join(s, ", ")
 }
 
-// sort tells the causes apart by what is to be done about them.
-func (t *text) sort() {
-	for _, c := range t.r.Causes {
-		switch {
-		case t.r.Tally.Fail.Has(c.State):
-			t.failing = append(t.failing, c)
-		case t.r.Tally.Tolerated.Has(c.State) && !c.ByHand():
-			t.tolerated = append(t.tolerated, c)
-		case c.State == verdict.Error:
-			t.errors = append(t.errors, c)
-		case c.ByHand():
-			t.byHand = append(t.byHand, c)
-		case c.State == verdict.Untested:
-			t.untested = append(t.untested, c)
-		default:
-			t.undecided = append(t.undecided, c)
-		}
-	}
-}
-
-// causes lists what does not work, by what is to be done about it.
-func (t *text) causes() {
-	t.sort()
-	n := t.section(red, "WHAT IS BLOCKED, AND WHY", t.failing, 0)
-	n = t.section(yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, n)
-	n = t.section(yellow, "WHAT COULD NOT BE DECIDED", t.undecided, n)
-	n = t.section(plain, "WHAT --fail-on TOLERATES", t.tolerated, n)
-	n = t.section(plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, n)
-	t.section(plain, "WHAT MUST BE CHECKED BY HAND", t.byHand, n)
-}
-
-// section numbers on from n and returns the last number.
-func (t *text) section(c color, head string, causes []cause.Cause, n int) int {
-	if len(causes) == 0 {
-		return n
-	}
-	t.out.head(head)
-	for i, cs := range causes {
-		n++
-		if i == textCauses && !t.o.Verbose {
-			t.out.para(2, 2, fmt.Sprintf("... and %d more; -v shows them.", len(causes)-i))
-		}
-		if i >= textCauses && !t.o.Verbose {
-			continue
-		}
-		mark := fmt.Sprintf("%d. ", n)
-		t.out.colored(c, 2, 2+len(mark), mark+cs.Message)
-		indent := 2 + len(mark)
-		t.out.labelled(indent, "hosts: ", sample(cs))
-		if len(cs.Boundaries) > 0 {
-			t.out.labelled(indent, "in:    ", inBoundaries(cs))
-		}
-		if cs.State == verdict.WrongHost || cs.State == verdict.Error || cs.State == verdict.Untested {
-			t.out.labelled(indent, "seen:  ", strings.TrimPrefix(cs.Example, "seen "))
-		}
-		for j, a := range cs.Advice {
-			label := "do:    "
-			if j > 0 {
-				label = "also:  "
-			}
-			if before := t.said[a]; before > 0 && len(a) > t.o.Width {
-				a = fmt.Sprintf("as under cause %d.", before)
-			} else {
-				t.said[a] = n
-			}
-			t.out.labelled(indent, label, a)
-		}
-	}
-	return n
-}
-
 // sample names the first hosts of a cause.
 func sample(c cause.Cause) string {
 	s := words(c.Sample)
@@ -270,7 +253,6 @@ func (t *text) nextStep() {
 	t.out.para(2, 2, t.next())
 }
 
-// next is nextStep in words.
 func (t *text) next() string {
 	s := "Nothing is left to do for the network: go on with the deployment."
 	if !t.r.Complete() {
@@ -306,22 +288,39 @@ func (t *text) next() string {
 // doubt says how far the silence can be trusted, and what limited the run.
 func (t *text) doubt() {
 	t.out.head("HOW SURE")
-	r := t.r
-	switch {
-	case r.Truncated != nil:
-		t.out.para(2, 2, fmt.Sprintf("The record has no end: how many of %s are wrong is not known.", silentPaths(r.Silent)))
-	case r.Silent == 0:
-		t.out.para(2, 2, fmt.Sprintf("No path was silent: nothing here rests on a missing answer (loss %s).", percent(r.End.Loss)))
-	default:
-		t.out.para(2, 2, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
-			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
+	for _, s := range t.confidence() {
+		t.out.para(2, 2, s)
 	}
-	if r.Remarked > 0 {
-		t.out.para(2, 4, fmt.Sprintf("- the name service says different things of %s: the evidence has them (-v)", hosts(r.Remarked)))
-	}
-	for _, n := range r.Header.Notes {
+	notes := t.r.Header.Notes
+	for i, n := range notes {
+		if i == textNotes && !t.o.Verbose {
+			t.out.para(2, 4, fmt.Sprintf("- and %d more; -v shows them", len(notes)-i))
+			return
+		}
 		t.out.para(2, 4, "- "+n)
 	}
+}
+
+// confidence says what the findings rest on.
+func (t *text) confidence() []string {
+	r := t.r
+	var out []string
+	switch {
+	case r.Truncated != nil:
+		out = append(out, fmt.Sprintf("The record has no end: how many of %s are wrong is not known.", silentPaths(r.Silent)))
+	case r.Silent == 0:
+		out = append(out, fmt.Sprintf("No path was silent: nothing here rests on a missing answer (loss %s).", percent(r.End.Loss)))
+	default:
+		out = append(out, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
+			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
+	}
+	if s := hurdles(r.End.Hurdles); s != "" {
+		out = append(out, s)
+	}
+	if r.Remarked > 0 {
+		out = append(out, fmt.Sprintf("The name service says different things of %s: the evidence has them (-v).", hosts(r.Remarked)))
+	}
+	return out
 }
 
 // expected writes an expected number: 0 where it is not worth a thought.

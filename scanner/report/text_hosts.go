@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmreach/scanner"
+	"cmreach/scanner/cause"
 	"cmreach/scanner/verdict"
 	"encoding/binary"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 // and does not grow with their number.
 type look struct {
 	rows []rowLook // in the order in which they came
-	// lines are the hosts to show, by class, at most textHosts for each, and
+	// lines are the hosts to show, by class, at most lookHosts for each, and
 	// few that say the same: the causes tell how many there are.
 	lines map[verdict.Class][]hostLine
 	// plenty are the shapes of hosts of which enough are in lines.
@@ -23,6 +24,9 @@ type look struct {
 	// The widths of the columns, for the table of rows.
 	nameWidth, portWidth, digits int
 }
+
+// lookHosts is how many hosts of a class the short report keeps.
+const lookHosts = 20
 
 // textAlike is how many hosts with the same trouble the short report lists.
 const textAlike = 3
@@ -66,7 +70,7 @@ func (v *look) add(h *Host, c verdict.Class) {
 			v.shape[len(v.shape)-1] = 1
 		}
 	}
-	if len(v.lines[c]) >= textHosts || v.plenty[string(v.shape)] {
+	if len(v.lines[c]) >= lookHosts || v.plenty[string(v.shape)] {
 		return
 	}
 	l := lineOf(h)
@@ -157,12 +161,9 @@ func lineOf(h *Host) hostLine {
 	return l
 }
 
-// hosts writes the table of the short report.
-func (t *text) hosts(v *look) {
-	if t.r.Tally.Hosts == 0 {
-		return
-	}
-	t.out.head("HOSTS")
+// hosts writes the table of the short report into so many lines, and returns how
+// many hosts it has.
+func (t *text) hosts(v *look, room int) int {
 	var lines []hostLine
 	within := t.r.Tally.Exit() != verdict.ExitFailed // else what passed a limit comes with what fails
 	for _, c := range shown {
@@ -173,23 +174,30 @@ func (t *text) hosts(v *look) {
 			lines = append(lines, v.lines[verdict.ClassTolerated]...)
 		}
 	}
-	lines = lines[:min(len(lines), textHosts)]
+	lines = lines[:min(len(lines), max(room, 0))]
 	name, addr := 0, 0
 	for _, l := range lines {
 		name = min(max(name, len([]rune(l.name))), 28)
 		addr = max(addr, len(l.addr))
 	}
-	for _, l := range lines {
+	for i, l := range lines {
 		s := fmt.Sprintf("%-*s  %-*s  %s", name, short(l.name, name), addr, l.addr, l.says)
 		indent := name + addr + 6
 		if indent > t.o.Width/2 {
 			indent = 6
 		}
-		t.out.para(2, indent, s)
+		wrapped := t.out.hold(func() { t.out.para(2, indent, s) })
+		if room -= len(wrapped); room < 0 {
+			return i
+		}
+		if i == 0 {
+			t.out.head("HOSTS")
+		}
+		for _, w := range wrapped {
+			t.out.line(w)
+		}
 	}
-	if more := t.r.Tally.Hosts - len(lines); more > 0 {
-		t.out.para(2, 2, fmt.Sprintf("... and %s more; -v shows all with the evidence, -o json=FILE keeps them.", hosts(more)))
-	}
+	return len(lines)
 }
 
 // everyHost writes all hosts with all findings and their evidence.
@@ -206,6 +214,7 @@ func (t *text) everyHost() error {
 			s += " (" + h.Addr.String() + ")"
 		}
 		t.out.colored(bold, 2, 4, s)
+		t.methodsOf(&h)
 		if tags := tagLine(h.Tags); tags != "" {
 			t.out.para(4, 6, tags)
 		}
@@ -214,6 +223,34 @@ func (t *text) everyHost() error {
 		}
 	}
 	return nil
+}
+
+// methodsOf says which ways to install the client would work for it, as far as
+// this address of it tells.
+func (t *text) methodsOf(h *Host) {
+	only := h.Host
+	only.Addresses = 0
+	if t.each == nil {
+		t.each = newAdvisor(t.r.Header, t.r.Tally.Fail)
+		t.each.Reasons = true
+	}
+	own := t.each.AddHost(&only, h.Findings)
+	if own == nil {
+		return
+	}
+	methods := t.r.Methods()
+	for i := range methods {
+		m := &methods[i]
+		if !m.Checked {
+			continue
+		}
+		o := m.Of(own[i])
+		s := m.Name + " would work"
+		if o.Answer != cause.AnswerYes {
+			s = fmt.Sprintf("%s: %s: %s", m.Name, strings.ReplaceAll(o.Answer.String(), "-", " "), o.Reason)
+		}
+		t.out.para(4, 6, s)
+	}
 }
 
 func (t *text) finding(f verdict.Finding) {

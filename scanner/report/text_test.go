@@ -54,18 +54,40 @@ func TestAnswerFirst(t *testing.T) {
 	}
 }
 
-// The table of hosts is short unless asked for, and shows each trouble.
-func TestHostTable(t *testing.T) {
-	run := load(t, runs()[0].record(t), report.Options{})
-	_, table, _ := strings.Cut(render(t, plainText, run), "\nHOSTS\n")
-	if n := strings.Count(table, "  pc-"); n > 20 || n < 10 {
-		t.Errorf("%d hosts in the short table", n)
+// detailOf is what the short text says between the profiles and how sure it is.
+func detailOf(t fataler, out string) []string {
+	_, rest, ok := strings.Cut(out, "\nBY PROFILE\n")
+	if !ok {
+		t.Fatalf("no profiles in\n%s", out)
 	}
-	for _, host := range []string{"pc-0100", "pc-0200", "pc-0031", "pc-0032", "pc-0033", "pc-0035", "pc-0036", "pc-gone"} {
-		if !strings.Contains(table, host) {
-			t.Errorf("%s is not in the table", host)
+	_, rest, _ = strings.Cut(rest, "\n\n")
+	rest, _, ok = strings.Cut("\n"+rest, "\nHOW SURE\n")
+	if !ok {
+		t.Fatalf("no confidence in\n%s", out)
+	}
+	var lines []string
+	for l := range strings.Lines(rest) {
+		if strings.HasPrefix(l, "  ") {
+			lines = append(lines, l)
 		}
 	}
+	return lines
+}
+
+// The short text fills one screen, and the long one has every host.
+func TestDetailIsShort(t *testing.T) {
+	for _, r := range runs() {
+		for _, width := range []int{60, 80, 120} {
+			run := load(t, r.record(t), report.Options{})
+			out := render(t, func(w io.Writer, r *report.Run) error {
+				return report.Text(w, r, report.TextOptions{Width: width, Lists: strings.Repeat("long/", 30)})
+			}, run)
+			if n := len(detailOf(t, out)); width >= 80 && n > 20 {
+				t.Errorf("%s, width %d: %d lines of detail in\n%s", r.name, width, n, out)
+			}
+		}
+	}
+	run := load(t, runs()[0].record(t), report.Options{})
 	verbose := render(t, verboseText, run)
 	for h, err := range run.Hosts() {
 		if err != nil {
@@ -73,6 +95,45 @@ func TestHostTable(t *testing.T) {
 		}
 		if !strings.Contains(verbose, "\n  "+h.Name+" (") && h.Addr.IsValid() {
 			t.Errorf("%s is not in the long table", h.Name)
+		}
+	}
+	for _, c := range run.Causes {
+		if !strings.Contains(strings.Join(strings.Fields(verbose), " "), c.Message) {
+			t.Errorf("%q is not in the long text", c.Message)
+		}
+	}
+}
+
+// A few named parts of the network always have room, many only when they fit.
+func TestBoundariesInTheShortText(t *testing.T) {
+	for _, n := range []int{1, 3, 10, 30} { // and what lies in none
+		run := load(t, runs()[0].record(t), report.Options{})
+		for i := range n {
+			name := "part " + string(rune('a'+i%26)) + string(rune('a'+i/26))
+			run.Header.Boundaries = append(run.Header.Boundaries, name)
+			run.Tally.Boundaries = append(run.Tally.Boundaries, verdict.Boundary{Name: name, Hosts: 1})
+		}
+		out := render(t, plainText, run)
+		if d := detailOf(t, out); len(d) > 20 {
+			t.Errorf("%d lines of detail in\n%s", len(d), out)
+		}
+		if has := strings.Contains(out, "\nBY BOUNDARY\n"); has != (n <= 3) {
+			t.Errorf("%d parts: %t", n, has)
+		}
+		if n == 30 && !strings.Contains(out, "31 boundaries") {
+			t.Errorf("nothing says that parts were left out:\n%s", out)
+		}
+	}
+}
+
+// One host has room for all its rows.
+func TestOneHost(t *testing.T) {
+	r := runs()[0]
+	r.machines = r.machines[30:31]
+	out := render(t, plainText, load(t, r.record(t), report.Options{}))
+	for _, want := range []string{"1. 198.18.1.2 rejects TCP 445", "do:    On 198.18.1.2: permit", "hosts: pc-0100", "WHAT WORKS\n  push/icmp ", "\nHOSTS\n  pc-0100  198.18.3.10"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
 }
@@ -84,7 +145,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
-	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit, html, prom") {
+	if err := report.Write(io.Discard, "yaml", run, report.TextOptions{}); err == nil || !strings.Contains(err.Error(), "known: text, json, jsonl, junit, html, csv, md, prom") {
 		t.Errorf("an unknown format: %v", err)
 	}
 }

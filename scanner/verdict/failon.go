@@ -141,6 +141,9 @@ func (m Measure) String() string {
 	if m.Paths == 1 {
 		are = "is"
 	}
+	if m.State == Error {
+		are += " in"
+	}
 	if !m.Share {
 		if m.Paths == 1 {
 			paths = "required path"

@@ -53,6 +53,9 @@ func Classify(f Finding, fail StateSet) Class { return f.class(fail, 0) }
 // Class says what a finding means, by what the run as a whole tolerates; see Settle.
 func (t *Tally) Class(f *Finding) Class { return f.class(t.Fail, t.Tolerated) }
 
+// ClassOf is Classify for a finding that need not be copied.
+func ClassOf(f *Finding, fail StateSet) Class { return f.class(fail, 0) }
+
 func (f *Finding) class(fail, tolerated StateSet) Class {
 	switch {
 	case f.State == Open:

@@ -7,9 +7,7 @@ import { pathToFileURL } from "node:url";
 
 const [home, ...files] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(join(home, "package.json")));
-const { parse } = await import(pathToFileURL(join(home, "node_modules/junit2json/dist/esm/index.js"))).catch(
-  () => require("junit2json"),
-);
+const { parse } = await import(pathToFileURL(join(home, "node_modules/junit2json/dist/esm/index.js")));
 
 const cases = { tests: 0, failures: 0, errors: 0, skipped: 0 };
 const root = { tests: 0, failures: 0, errors: 0 };
