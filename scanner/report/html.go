@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 )
 
@@ -73,7 +72,7 @@ func sourceOf(s string) string {
 func (p *webpage) head() {
 	style := "\n" + htmlStyle
 	policy := "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src " + sourceOf(style) + "; script-src " + sourceOf(htmlScript())
-	_, word, _ := p.r.answer()
+	word := p.t.verdict().word
 	p.line("<!DOCTYPE html>")
 	p.line(`<html lang="en"><head><meta charset="utf-8">`)
 	p.line(`<meta http-equiv="Content-Security-Policy" content="` + policy + `">`)
@@ -118,11 +117,11 @@ var tones = [...]string{plain: "none", bold: "none", red: "bad", green: "good", 
 
 // verdict is the answer, and the counts by host and by profile.
 func (p *webpage) verdict() {
-	c, word, sentence := p.r.answer()
+	v := p.t.verdict()
 	p.open("section", attr{"id", "verdict"}, attr{"aria-labelledby", "verdict-h"})
 	p.open("h1", attr{"id", "verdict-h"})
-	p.el("span", word, attr{"class", "word " + tones[c]})
-	p.text(" " + sentence)
+	p.el("span", v.word, attr{"class", "word " + tones[v.color]})
+	p.text(" " + v.rest)
 	p.close("h1")
 	p.el("p", p.t.about(), attr{"class", "about"})
 	p.notWhole()
@@ -165,20 +164,11 @@ func (p *webpage) verdict() {
 
 // notWhole says why the run is not all of the plan.
 func (p *webpage) notWhole() {
-	say := func(word, why string) {
+	for _, w := range p.t.warnings() {
 		p.open("p", attr{"class", "alarm"})
-		p.el("strong", word+": ")
-		p.text(why)
+		p.el("strong", w.word+": ")
+		p.text(w.rest)
 		p.close("p")
-	}
-	switch r := p.r; {
-	case r.Truncated != nil:
-		say("INCOMPLETE", r.Truncated.Error()+".")
-	case r.End.Interrupted:
-		say("INTERRUPTED", checked(r.End)+" were checked; this report covers them alone.")
-	}
-	if p.r.End.Err != "" {
-		say("ENDED EARLY", p.r.End.Err)
 	}
 }
 
@@ -211,7 +201,7 @@ func (p *webpage) profiles() {
 	p.close("tr")
 	p.close("thead")
 	p.open("tbody")
-	for _, part := range p.inOrder(p.r.Tally.Profiles) {
+	for _, part := range p.t.inProfileOrder() {
 		c, word := p.t.profile(part.Name)
 		p.open("tr")
 		p.el("th", part.Name, attr{"scope", "row"})
@@ -237,14 +227,6 @@ func (p *webpage) count(n int) {
 		class = "n zero"
 	}
 	p.el("td", fmt.Sprint(n), attr{"class", class})
-}
-
-// inOrder sorts profiles as they were asked for.
-func (p *webpage) inOrder(parts []verdict.Part) []verdict.Part {
-	place := func(v verdict.Part) int { return slices.Index(p.r.Header.Profiles, v.Name) }
-	parts = slices.Clone(parts)
-	slices.SortStableFunc(parts, func(a, b verdict.Part) int { return place(a) - place(b) })
-	return parts
 }
 
 // moment writes a time as the other formats do.

@@ -48,14 +48,8 @@ func (p *webpage) coverage() {
 func (p *webpage) confidence() {
 	r := p.r
 	p.section("confidence", "How sure")
-	switch {
-	case r.Truncated != nil:
-		p.el("p", fmt.Sprintf("The record has no end: how many of %s are wrong is not known.", silentPaths(r.Silent)))
-	case r.Silent == 0:
-		p.el("p", "No path was silent: nothing here rests on a missing answer.")
-	default:
-		p.el("p", fmt.Sprintf("%s of %s %s expected to be wrong: silence was asked again until loss could not explain it, or the rounds were used up.",
-			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent)))
+	for _, line := range p.t.confidence() {
+		p.el("p", line)
 	}
 	p.open("dl", attr{"class", "facts"})
 	if r.Truncated == nil {
@@ -71,12 +65,9 @@ func (p *webpage) confidence() {
 	p.pair("engine", h.Engine)
 	p.pair("depth", h.Depth)
 	p.close("dl")
-	if r.Remarked > 0 || len(h.Notes) > 0 {
+	if len(h.Notes) > 0 {
 		p.el("h3", "Limits of this run")
 		p.open("ul")
-		if r.Remarked > 0 {
-			p.el("li", fmt.Sprintf("the name service says different things of %s: the evidence has them", hosts(r.Remarked)))
-		}
 		for _, n := range h.Notes {
 			p.el("li", n)
 		}

@@ -90,8 +90,30 @@ type banner struct {
 
 // verdict says how it stands.
 func (t *text) verdict() banner {
-	c, word, rest := t.r.answer()
-	return banner{c, word, rest}
+	r := t.r
+	by := r.Tally.HostsBy
+	ready := by[verdict.ClassPassed] + by[verdict.ClassSatisfied]
+	total := r.Tally.Hosts
+	switch exit := r.Tally.Exit(); {
+	case total == 0:
+		return banner{yellow, "NOTHING CHECKED", "no host was checked."}
+	case exit == verdict.ExitFailed:
+		return banner{red, "NOT READY", fmt.Sprintf("%d of %s cannot be reached as required.", by[verdict.ClassFailed], hosts(total))}
+	case exit == verdict.ExitError:
+		return banner{yellow, "NO ANSWER", fmt.Sprintf("this machine could not do the test for %d of %s.", by[verdict.ClassError], hosts(total))}
+	case exit == verdict.ExitUndecided && by[verdict.ClassUndecided] > 0:
+		return banner{yellow, "NOT DECIDED", fmt.Sprintf("nothing is known to be blocked, but %d of %s did not show it.", by[verdict.ClassUndecided], hosts(total))}
+	case !r.Complete():
+		return banner{yellow, "NOT DECIDED", fmt.Sprintf("the run did not come to its end; nothing wrong was found at %s so far.", hosts(total))}
+	case by[verdict.ClassTolerated] > 0:
+		return banner{green, "READY", fmt.Sprintf("what is not open at %s is within the limits of --fail-on.", hosts(by[verdict.ClassTolerated]))}
+	case ready == 0:
+		return banner{yellow, "NOT TESTED", "no required path starts here; see below from where to test."}
+	case r.merged():
+		return banner{green, "READY", "every required path that the runs have tested is open."}
+	default:
+		return banner{green, "READY", "every required path that can be tested from here is open."}
+	}
 }
 
 // numbers counts the hosts by what they met.
