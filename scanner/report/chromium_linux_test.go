@@ -233,6 +233,17 @@ func (b *browser) eval(expression string, v any) {
 	}
 }
 
+// until waits until a condition holds on the page, which follows a link in a
+// task of its own, or gives up: what is looked at then says what is wrong.
+func (b *browser) until(condition string) {
+	b.t.Helper()
+	b.call("Runtime.evaluate", map[string]any{"awaitPromise": true, "expression": `new Promise((done) => {
+		let n = 0;
+		const look = () => (` + condition + `) || ++n > 500 ? done() : setTimeout(look, 10);
+		look();
+	})`}, nil)
+}
+
 // text is the text of the first element that a selector finds.
 func (b *browser) text(selector string) string {
 	b.t.Helper()

@@ -136,6 +136,7 @@ func TestPageByKeyboard(t *testing.T) {
 		t.Fatalf("the arrows lead to %q", got)
 	}
 	b.press("ArrowRight", "ArrowDown", "Enter")
+	b.until(`document.activeElement.id === "count"`)
 	if hosts, paths := b.left(); hosts != 32 || paths != 32 {
 		t.Fatalf("the cell leads to %d hosts and %d paths, want 32", hosts, paths)
 	}
