@@ -112,7 +112,7 @@ func TestRationedRouter(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for seed := range 3 {
+			for seed := range seeds(3) {
 				limit := tt.limit
 				if limit != nil {
 					fresh := *limit
@@ -169,7 +169,7 @@ func TestFewRejectionsAreNoLimit(t *testing.T) {
 
 // What an outage swallows, no router holds back.
 func TestOutageIsNoRation(t *testing.T) {
-	for seed := range 3 {
+	for seed := range seeds(3) {
 		f := newFakeNet(outages(rejecting(seed, 0.05, 0, nil), 700*time.Millisecond, 1700*time.Millisecond))
 		cfg := f.config()
 		cfg.Rate, cfg.Traces = 5000, -1

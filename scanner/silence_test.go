@@ -71,7 +71,7 @@ func TestRandomLossMakesNoSilence(t *testing.T) {
 		t.Errorf("without loss: %+v, doubt %f", clean.Stats, clean.Stats.Doubt())
 	}
 	for _, loss := range []float64{0.02, 0.05} {
-		for seed := range 10 {
+		for seed := range seeds(10) {
 			t.Run(fmt.Sprintf("%v/%d", loss, seed), func(t *testing.T) {
 				hosts, last, took := sweepOf(t, lossy(seed, loss))
 				wrong, silent := falseSilences(hosts, seed)
@@ -96,7 +96,7 @@ func TestRandomLossMakesNoSilence(t *testing.T) {
 // A burst in which every packet is lost makes no silence either, and is no
 // measure of the loss at other times.
 func TestBurstMakesNoSilence(t *testing.T) {
-	for seed := range 3 {
+	for seed := range seeds(3) {
 		hosts, last, _ := sweepOf(t, outages(lossy(seed, 0),
 			700*time.Millisecond, 1700*time.Millisecond, 3200*time.Millisecond, 4200*time.Millisecond))
 		if wrong, silent := falseSilences(hosts, seed); wrong > 0 || silent < 1500 {
