@@ -171,7 +171,9 @@ func TestJUnitOfManyPaths(t *testing.T) {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
 	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok || usage.Maxrss<<10 > most {
+	// The figure is never below that of the process that started it, which the
+	// race detector makes big.
+	if !ok || usage.Maxrss<<10 > most && !underRace {
 		t.Errorf("%d MB of memory", usage.Maxrss>>10)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
