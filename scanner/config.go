@@ -26,7 +26,7 @@ type Config struct {
 	Timeout  time.Duration // how long an answer is waited for at the most, where the network does not show that less is enough. Default 1 s
 	Rounds   int           // packets to a silent path at the most. Default 6
 	Talk     time.Duration // how long one conversation may last. Default 8 s
-	Window   int           // hosts in flight. Default 16384
+	Window   int           // hosts in flight, four times as many where packets are lost. Default 16384
 	Talks    int           // conversations at once. Default 64 for each CPU
 	HostTalk int           // conversations with one host at once. Default 2
 	Revealed int           // ports followed for one host, of those that a conversation reveals. Default 16

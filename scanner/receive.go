@@ -184,6 +184,9 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 	}
 	if t.proto != UDP && took > 0 { // a service takes its time
 		e.sight.add(canaryPath{t.host.Addr, t.proto, t.port})
+		if t.proto == TCP && n.rtt.repetition(took) {
+			return
+		}
 		n.rtt.add(took)
 		e.rtt.add(took)
 		t.host.slow = max(t.host.slow, took)

@@ -11,6 +11,13 @@ const (
 	// minDeadline leaves room for what is no property of the way: a busy peer,
 	// a radio that sleeps.
 	minDeadline = 200 * time.Millisecond
+	// repeatLeast is a little less than the time after which a peer repeats a
+	// SYN-ACK that was lost, or whose RST was (RFC 6298 2.1: 1 s), and repeatTimes
+	// how much more than an answer ever took that must be. Of so many in turn as
+	// repeatMost, one is believed to show a network that has become slow.
+	repeatLeast = 900 * time.Millisecond
+	repeatTimes = 4
+	repeatMost  = 8
 )
 
 // roundTrip estimates the time after which an answer is no longer likely, as
@@ -18,11 +25,22 @@ const (
 type roundTrip struct {
 	mean, dev time.Duration
 	limit     time.Duration // 0: no sample yet
+	repeats   int           // answers that were repetitions, fewer for each that was none
+}
+
+// repetition reports whether an answer that took so long is one that the peer
+// repeated because the first was lost: it says nothing of the way.
+func (r *roundTrip) repetition(d time.Duration) bool {
+	if r.limit == 0 || d < max(repeatLeast, repeatTimes*r.limit) {
+		r.repeats = max(0, r.repeats-1)
+		return false
+	}
+	r.repeats = min(r.repeats+1, 2*repeatMost)
+	return r.repeats <= repeatMost
 }
 
 // add takes a sample. One that is far beyond the limit counts as twice the
-// limit: a peer that repeats its answer after a loss is no slow network, and a
-// network that has become slow is followed all the same.
+// limit.
 func (r *roundTrip) add(d time.Duration) {
 	if r.limit == 0 {
 		r.mean, r.dev = d, d/2

@@ -13,6 +13,9 @@ const (
 	progressStep = 250 * time.Millisecond // between two Progress events
 	replyBatch   = 256                    // replies that are read at once
 	replyBuffers = 8                      // batches of them that may wait
+	// Where more than one of lossyShare packets is lost, the window is
+	// lossyWindow times as big.
+	lossyShare, lossyWindow = 200, 4
 )
 
 // Run checks the targets and yields each host when it is done, and Progress
@@ -325,7 +328,17 @@ func (e *engine) report() {
 // full reports whether no further host is admitted: as many are under way as may
 // be, or enough wait for their first packet.
 func (e *engine) full() bool {
-	return e.running >= e.cfg.Window || e.wave.arrivals.n >= waveSize || len(e.outbox) >= backlog || e.slots.used > slotMask/4
+	return e.running >= e.window() || e.wave.arrivals.n >= waveSize || len(e.outbox) >= backlog || e.slots.used > slotMask/4
+}
+
+// window is how many hosts may be under way. Where packets are lost, most of them
+// wait for the late tries of their silent paths; these keep no other from being
+// asked.
+func (e *engine) window() int {
+	if e.losses*lossyShare > e.stats.Answered {
+		return lossyWindow * e.cfg.Window
+	}
+	return e.cfg.Window
 }
 
 // admitMore takes the hosts that are ready, so that there are many to choose

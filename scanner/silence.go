@@ -3,16 +3,17 @@ package scanner
 import "time"
 
 const (
-	// spread is how long after the first try of a silent path the late ones
-	// begin, where packets were lost at all: losses come in bursts, and most
-	// bursts are shorter.
+	// spread is how long after the first try of a silent path the second of the
+	// late ones leaves, where packets were lost at all: losses come in bursts, and
+	// most bursts are shorter. The others leave at the same distance.
 	spread = 1200 * time.Millisecond
 	// Routers reject few packets a second at the most: RFC 1812 4.3.2.8 wants a
 	// limit, and Linux sends one a second to a destination after the first six.
 	rejectBurst = 6
 	rejectGap   = 1100 * time.Millisecond
-	// slower is what is waited longer before each of the late tries.
-	slower = 100 * time.Millisecond
+	// slower is what is waited longer before each of the late tries, where the way
+	// is so slow that they have no such distance.
+	slower = 40 * time.Millisecond
 )
 
 // stepOf is the step of the wheel that a time is in.
@@ -164,11 +165,10 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true
 	}
-	at = t.first + spread
-	if at <= e.now {
-		at = e.now + time.Duration(min(tries-minTries, minTries))*slower
+	if at = t.first + spread; !dull { // which is asked but once more
+		at = t.first + spread*time.Duration(tries)/(minTries+1)
 	}
-	return at, true
+	return max(at, e.now+time.Duration(min(tries-minTries, minTries))*slower), true
 }
 
 // dull reports whether about the first try of a task far fewer packets were
