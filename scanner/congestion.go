@@ -85,30 +85,69 @@ const (
 	outageShare = 0.01
 	// fewTries is the number of tries below which a share of loss is not looked at.
 	fewTries = 40
+	// ripening is after which time so few silent tries that were tried again are
+	// evidence, when most of them still wait for that: the rate has become low.
+	ripening = 400 * time.Millisecond
 )
 
 // epoch is a stretch of sending and what became of its first tries.
 type epoch struct {
 	start, end int64   // nanoseconds since the beginning of the run, and 1
 	target     float64 // the rate that was aimed at
-	tries      int     // packets that were sent
-	firsts     int     // of these, first tries of their paths
-	greeted    int     // first tries that were answered
-	answered   int     // tries that were answered, first or later
-	rejected   int     // tries that were answered by an ICMP error: routers may thin these out
-	retried    int     // silent tries that have been followed by another, or are the last
-	recovered  int     // silent tries of paths that answered later: these were lost
+	all        fates   // of all tries
+	first      fates   // of these, first tries of their paths
 	ripe       int64   // when enough had been tried again to judge; 0: not yet
 	over       bool    // judged, or not worth it
 }
 
-// rate is what was really sent.
-func (e *epoch) rate() float64 {
-	return float64(e.tries) / (time.Duration(e.end-e.start).Seconds() + 1e-9)
+// fates is what became of tries.
+type fates struct {
+	sent      int
+	answered  int
+	rejected  int // by an ICMP error: routers may thin these out
+	retried   int // silent ones that have been followed by another, or are the last
+	recovered int // silent ones of paths that answered later: these were lost
 }
 
-// share is the part of the first tries that was answered at once.
-func (e *epoch) share() float64 { return float64(e.greeted) / float64(max(e.firsts, 1)) }
+func (f *fates) add(o fates) {
+	f.sent += o.sent
+	f.answered += o.answered
+	f.rejected += o.rejected
+	f.retried += o.retried
+	f.recovered += o.recovered
+}
+
+func (f *fates) silent() int { return f.sent - f.answered - f.rejected }
+
+// share is the part that was answered at once.
+func (f *fates) share() float64 { return float64(f.answered) / float64(max(f.sent, 1)) }
+
+// rate is what was really sent.
+func (e *epoch) rate() float64 {
+	return float64(e.all.sent) / (time.Duration(e.end-e.start).Seconds() + 1e-9)
+}
+
+// telling are the tries whose fates tell of the losses: the first ones, if
+// they are many. Among later ones are those of paths that never answer, which
+// are tried again at other times, so that before all is known there is no saying.
+func (e *epoch) telling() (f *fates, first bool) {
+	if 2*e.first.sent >= e.all.sent {
+		return &e.first, true
+	}
+	return &e.all, false
+}
+
+// note adds to the fates of the tries that left at a time.
+func (c *congestion) note(sent time.Duration, first bool, what fates) {
+	e := c.at(sent)
+	if e == nil {
+		return
+	}
+	e.all.add(what)
+	if first {
+		e.first.add(what)
+	}
+}
 
 // idled reports whether something else than the rate limited the sending.
 func (e *epoch) idled() bool { return e.rate() < idleShare*e.target }
@@ -193,45 +232,34 @@ func (c *congestion) at(sent time.Duration) *epoch {
 // sent notes packets that left: first tries of paths, and all others.
 func (c *congestion) sent(now time.Duration, firsts, others int) {
 	e := c.current(int64(now) + 1)
-	e.firsts += firsts
-	e.tries += firsts + others
+	e.first.sent += firsts
+	e.all.sent += firsts + others
 }
 
 // retried notes that a try which left at that time stayed silent and is now
-// followed by another, or is the last of its path.
-func (c *congestion) retried(sent time.Duration) {
-	if e := c.at(sent); e != nil {
-		e.retried++
-	}
+// followed by another, or is the last of its path; and whether it was the first.
+func (c *congestion) retried(sent time.Duration, first bool) {
+	c.note(sent, first, fates{retried: 1})
 }
 
 // answered notes that a try which left at that time was answered (not by an
-// ICMP error), and whether it was the first of its path.
+// ICMP error).
 func (c *congestion) answered(sent time.Duration, first bool) {
 	c.spoke = true
-	if e := c.at(sent); e != nil {
-		e.answered++
-		if first {
-			e.greeted++
-		}
-	}
+	c.note(sent, first, fates{answered: 1})
 }
 
 // recovered notes that a try which left at that time was lost: a later one of its
 // path was answered.
-func (c *congestion) recovered(sent time.Duration) {
-	if e := c.at(sent); e != nil {
-		e.recovered++
-	}
+func (c *congestion) recovered(sent time.Duration, first bool) {
+	c.note(sent, first, fates{recovered: 1})
 }
 
 // rejected notes that a try which left at that time met an ICMP error. It is neither an answer
 // nor a loss, because routers limit how many errors they send (RFC 1812,
 // 4.3.2.8).
-func (c *congestion) rejected(sent time.Duration) {
-	if e := c.at(sent); e != nil {
-		e.rejected++
-	}
+func (c *congestion) rejected(sent time.Duration, first bool) {
+	c.note(sent, first, fates{rejected: 1})
 }
 
 // lost notes that this machine itself lost packets (ENOBUFS, an overflow of
@@ -243,7 +271,7 @@ func (c *congestion) lost(now time.Duration) {
 	}
 	c.local = t
 	rate := c.rate
-	if e := &c.ring[(c.newest-1+epochs)%epochs]; e.start != 0 && e.tries > epochPackets {
+	if e := &c.ring[(c.newest-1+epochs)%epochs]; e.start != 0 && e.all.sent > epochPackets {
 		rate = min(rate, 1.2*e.rate())
 	}
 	c.decrease(t, max(rate, localLeast/0.7), 0.7)
@@ -273,7 +301,7 @@ func (c *congestion) tick(now, rtt time.Duration) float64 {
 	if c.doubling {
 		enough = epochShort
 	}
-	if long < int64(enough) || e.tries < epochPackets && long < int64(epochMost) {
+	if long < int64(enough) || e.all.sent < epochPackets && long < int64(epochMost) {
 		return c.rate
 	}
 	if rtt == 0 {
@@ -326,21 +354,20 @@ func (c *congestion) grow(now int64) {
 func (c *congestion) follow(now int64) {
 	patience := c.rtt
 	var latest *epoch
-	before := epoch{}
+	before := fates{}
 	for i := range epochs {
 		e := &c.ring[(c.newest-i+epochs)%epochs]
 		switch {
-		case e.start == 0 || e.end+patience > now || e.firsts < epochPackets:
+		case e.start == 0 || e.end+patience > now || e.first.sent < epochPackets:
 		case latest == nil:
 			latest = e
 		default:
-			before.firsts += e.firsts
-			before.greeted += e.greeted
+			before.add(e.first)
 		}
 	}
 	switch {
 	case latest == nil:
-	case latest.share() < 0.7*before.share():
+	case latest.first.share() < 0.7*before.share():
 		c.setRate(min(c.rate, max(c.good, startRate)))
 		c.doubling = false
 	default:

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// judge takes an epoch into the evidence as soon as enough of its silent first
-// tries have been tried again, and decides on it.
+// judge takes an epoch into the evidence as soon as most of its silent tries have
+// been tried again, and decides on it.
 func (c *congestion) judge(e *epoch, now int64) {
 	if e.over || e.start == 0 || e.end > now {
 		return
 	}
-	silent := e.tries - e.answered - e.rejected
-	if e.ripe == 0 && (silent == 0 || e.retried >= min(fewTries, (9*silent+9)/10) || now-e.end > int64(rttMost)) {
+	f, sure := e.telling()
+	if e.ripe == 0 && f.ripe(sure, time.Duration(now-e.end)) {
 		e.ripe = now
 	}
 	if e.ripe == 0 || now-max(e.ripe, e.end) < c.rtt {
@@ -20,9 +20,9 @@ func (c *congestion) judge(e *epoch, now int64) {
 	}
 	e.over = true
 	rate := e.rate()
-	found := evidence{float64(e.answered), float64(e.recovered), float64(e.firsts), float64(e.greeted)}
-	if silent > e.retried { // of the rest it is not known what was lost
-		part := float64(e.retried) / float64(silent)
+	found := evidence{float64(f.answered), float64(f.recovered), float64(e.first.sent), float64(e.first.answered)}
+	if silent := f.silent(); silent > f.retried { // of the rest it is not known what was lost
+		part := float64(f.retried) / float64(silent)
 		found.answered, found.firsts, found.greeted = part*found.answered, part*found.firsts, part*found.greeted
 	}
 	if found.tries() >= fewTries && found.answered < outageShare*found.tries() {
@@ -51,6 +51,16 @@ func (c *congestion) judge(e *epoch, now int64) {
 	default:
 		c.weigh(rate, e.start >= c.cut, now)
 	}
+}
+
+// ripe reports whether enough of the silent tries have been tried again, so long
+// after they left. Of first tries, some are as good as all.
+func (f *fates) ripe(first bool, after time.Duration) bool {
+	most, wait := (9*f.silent()+9)/10, ripening
+	if first {
+		most, wait = (3*f.silent()+3)/4, ripening/4
+	}
+	return f.retried >= most || after > rttMost || f.retried >= fewTries && after > wait
 }
 
 // deepen takes late evidence of a rate that was given up: it may be that even

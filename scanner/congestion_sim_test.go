@@ -124,7 +124,7 @@ func (s *simSweep) due() {
 			s.c.answered(ev.sent, ev.sent == p.sent[0])
 			for _, sent := range p.sent {
 				if sent < ev.sent {
-					s.c.recovered(sent)
+					s.c.recovered(sent, sent == p.sent[0])
 				}
 			}
 			s.rtt.add(s.now - ev.sent)
@@ -133,7 +133,7 @@ func (s *simSweep) due() {
 		default:
 			p.done = true
 			s.open--
-			s.c.retried(p.sent[p.tries-1])
+			s.c.retried(p.sent[p.tries-1], p.tries == 1)
 			if s.alive[ev.path] {
 				s.out.wrong++
 			}
@@ -178,7 +178,7 @@ func (s *simSweep) send(i int) {
 	if p.tries++; p.tries == 1 {
 		s.c.sent(s.now, 1, 0)
 	} else {
-		s.c.retried(p.sent[p.tries-2])
+		s.c.retried(p.sent[p.tries-2], p.tries == 2)
 		s.c.sent(s.now, 0, 1)
 	}
 	p.sent = append(p.sent, s.now)

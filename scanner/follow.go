@@ -143,10 +143,11 @@ func (e *engine) leave(h *hostRun) {
 }
 
 // askLate asks the silent endpoints of a host that is alive once more, after
-// everything else: what silenced them may have passed. It reports whether there
-// are any.
+// everything else: what silenced them may have passed. Where not one packet of
+// the whole run was lost, there was no such thing. It reports whether there are
+// any.
 func (e *engine) askLate(h *hostRun) bool {
-	if _, alive := reference(h); !alive {
+	if _, alive := reference(h); !alive || e.flawless() {
 		return false
 	}
 	asked := false
@@ -160,6 +161,12 @@ func (e *engine) askLate(h *hostRun) bool {
 		e.ask(t, e.now)
 	}
 	return asked
+}
+
+// flawless reports whether nothing that was sent is known to have been lost so
+// far, on the way or by this machine.
+func (e *engine) flawless() bool {
+	return e.losses == 0 && e.stats.Trouble == 0 && e.sight.darks+e.sight.crowds == 0
 }
 
 // hop sends the packet of a trace that may pass one router more.

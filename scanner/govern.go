@@ -134,7 +134,7 @@ func (e *engine) canarySilent(t *task) {
 	if e.trouble < t.last {
 		e.sight.quieted(int(t.canary)-1, t.last, e.now)
 	}
-	e.control.retried(t.last)
+	e.control.retried(t.last, false)
 	e.slots.drop(t)
 	e.aviary.urgent = true
 }

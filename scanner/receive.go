@@ -125,11 +125,12 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	default:
 		s.took = max(0, ago-max(0, e.wall.Sub(r.At)))
 	}
+	first := sl.next == 0 && t.trace == nil && !t.again
 	switch {
 	case r.Outcome == Rejected, r.Outcome == Expired:
-		e.control.rejected(e.now - ago)
+		e.control.rejected(e.now-ago, first)
 	case r.Outcome != LocalError:
-		e.control.answered(e.now-ago, sl.next == 0 && t.trace == nil && !t.again)
+		e.control.answered(e.now-ago, first)
 	}
 	switch {
 	case r.Outcome == Rejected:
@@ -175,7 +176,7 @@ func (e *engine) proved(sl *slot, ago, took time.Duration) {
 		try := e.slots.at(at - 1)
 		if try.state == slotSent {
 			lost++
-			e.lost(n, e.now-before(e.now, try.sent))
+			e.lost(n, e.now-before(e.now, try.sent), try.next == 0)
 		}
 		at = try.next
 	}
@@ -200,15 +201,15 @@ func (e *engine) prompt(ago time.Duration) bool {
 	return e.rtt.limit == 0 || ago <= max(2*e.rtt.limit, minDeadline)
 }
 
-// lost counts a try that was sent in vain.
-func (e *engine) lost(n *neighbourhood, sent time.Duration) {
+// lost counts a try that was sent in vain, be it the first of its path or not.
+func (e *engine) lost(n *neighbourhood, sent time.Duration, first bool) {
 	e.losses++
 	i := e.moments.reach(stepOf(sent))
 	if e.sight.inDark(sent, e.judged()) {
 		e.moments.outage++
 		return
 	}
-	e.control.recovered(sent)
+	e.control.recovered(sent, first)
 	e.moments.count(i, 0, 1)
 	n.lost.add(&e.moments, i)
 }

@@ -153,3 +153,10 @@ func (e *engine) deadline(h *hostRun) time.Duration {
 	}
 	return min(max(d, 2*h.slow, minDeadline), e.cfg.Timeout)
 }
+
+// soon is how long the first packet of a trace is waited for where packets are
+// lost: not longer than nearly every answer takes, because many hops answer none.
+func (e *engine) soon(h *hostRun) time.Duration {
+	d := e.deadline(h)
+	return min(d, max(d/4, h.net.rtt.limit))
+}

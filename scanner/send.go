@@ -187,15 +187,18 @@ func (e *engine) flying(s *Shot) bool {
 			e.moments.asked(stepOf(e.now))
 		}
 	} else if !t.asksRouter() {
-		e.control.retried(t.last)
+		e.control.retried(t.last, t.askedOnce())
 		e.aviary.urgent = true // so that a canary leaves at that time too, if all else is silent
 	}
 	t.tries++
 	t.last = e.now
 	due := e.now + e.deadline(t.host)
+	if t.trace != nil && t.tries == 1 && e.losses > 0 {
+		due = e.now + e.soon(t.host)
+	}
 	sl.state, sl.sent, sl.due = slotSent, micros(e.now), micros(due)
 	e.wheel.add(key, due)
-	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again && !t.asksRouter()
+	return t.askedOnce()
 }
 
 // ask has a task asked once more, in a queue: at once or at a later time.

@@ -6,7 +6,7 @@ const (
 	// spread is how long after the first try of a silent path the second of the
 	// late ones leaves, where packets were lost at all: losses come in bursts, and
 	// most bursts are shorter. The others leave at the same distance.
-	spread = 1200 * time.Millisecond
+	spread = time.Second
 	// Routers reject few packets a second at the most: RFC 1812 4.3.2.8 wants a
 	// limit, and Linux sends one a second to a destination after the first six.
 	rejectBurst = 6
@@ -86,7 +86,7 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 		if t.tries == 1 && e.losses > 0 {
 			e.ask(t, e.now)
 		} else {
-			e.control.retried(t.last)
+			e.control.retried(t.last, false)
 			e.finish(t, seen{outcome: Silent})
 		}
 		return
@@ -210,7 +210,7 @@ func (e *engine) voids(sl *slot) bool {
 // gaveUp ends a task that stayed silent: the one place where a negative is
 // counted.
 func (e *engine) gaveUp(t *task) {
-	e.control.retried(t.last)
+	e.control.retried(t.last, t.askedOnce())
 	if t.again {
 		e.finish(t, seen{outcome: Silent})
 		return

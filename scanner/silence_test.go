@@ -153,7 +153,7 @@ func TestTriesInAnOutageDoNotCount(t *testing.T) {
 			e.shots = append(e.shots[:0], e.shot(task, e.slots.take(task)))
 			e.flying(&e.shots[0])
 			for range lost {
-				e.lost(h.net, e.now)
+				e.lost(h.net, e.now, true)
 			}
 		}
 		e.now += minDeadline

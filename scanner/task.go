@@ -48,6 +48,11 @@ type extra struct {
 // that a router rejected.
 func (t *task) asksRouter() bool { return t.more != nil && t.more.router != nil }
 
+// askedOnce reports whether the latest try of a task is the first of a path.
+func (t *task) askedOnce() bool {
+	return t.tries == 1 && t.trace == nil && t.canary == 0 && !t.again && !t.asksRouter()
+}
+
 // seen is the answer to a task, or its want.
 type seen struct {
 	outcome Outcome
