@@ -13,6 +13,8 @@ const (
 	rejectGap   = 1100 * time.Millisecond
 	// slower is what is waited longer before each of the late tries.
 	slower = 100 * time.Millisecond
+	// hindsightRoom is for the word of the sweeper to arrive.
+	hindsightRoom = 50 * time.Millisecond
 )
 
 // stepOf is the step of the wheel that a time is in.
@@ -121,7 +123,7 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 		}
 	}
 	// The way may have turned out to be slower than was known when the try left.
-	if end := max(t.first+e.horizon(t), t.last+e.deadline(t.host)); e.now < end {
+	if end := max(t.first+max(e.horizon(t), e.hindsight(t)), t.last+e.deadline(t.host)); e.now < end {
 		sl.due = micros(end)
 		e.wheel.add(key, end)
 		return
@@ -140,6 +142,15 @@ func (e *engine) horizon(t *task) time.Duration {
 		return e.cfg.Timeout
 	}
 	return 0
+}
+
+// hindsight is how long after its first try it is known that the packets of a
+// task left this machine; 0: at once.
+func (e *engine) hindsight(t *task) time.Duration {
+	if t.proto != TCP || e.cfg.Hindsight == 0 {
+		return 0
+	}
+	return e.cfg.Hindsight + hindsightRoom
 }
 
 // oneMore reports whether a silent task is asked once more, and when. The first
