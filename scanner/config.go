@@ -34,7 +34,11 @@ type Config struct {
 	// after the step of its loop that brought it: their room is used again. What
 	// they refer to (texts, lists) stays as it is.
 	Recycle bool
-	Traces  int // silent paths to locate hop by hop, for each subnet and port. Default 2; negative: none
+	// Hindsight is how long after a TCP packet was to leave the sweeper may learn
+	// that this machine has dropped it: no path is called silent before that. 0:
+	// it learns it at once, or never.
+	Hindsight time.Duration
+	Traces    int // silent paths to locate hop by hop, for each subnet and port. Default 2; negative: none
 }
 
 // minTries is how often a silent path is asked at the least: with fewer, the

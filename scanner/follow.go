@@ -137,6 +137,7 @@ func (e *engine) leave(h *hostRun) {
 	e.outbox = append(e.outbox, Event{Host: h.Host})
 	e.running--
 	e.finished++
+	e.judge(h)
 	e.depart(h.net)
 	h.reset()
 	e.idle = append(e.idle, h)

@@ -1,6 +1,9 @@
 package scanner
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // Stats is what a run knows of its own exactness.
 type Stats struct {
@@ -22,9 +25,18 @@ type Stats struct {
 	// carried about Carried packets a second.
 	Cuts             int
 	Fastest, Carried float64
-	// Local is the doubt of the subnets one by one: some may be worse than the
-	// run is on the whole.
+	// Judged is what became of the paths of the hosts that are done.
+	Judged Judged
+	// Local is the doubt with the losses of each subnet for its own paths: some
+	// may be worse than the run is on the whole. 0: the run is not at its end.
 	Local float64
+	// Hidden is how many tries the falsely silent paths are expected to have lost.
+	Hidden float64
+	// Weight is how many tries of its own a subnet needs to count as much as what
+	// is known of the run, by how far the subnets are alike.
+	Weight float64
+
+	tolerance float64 // see tolerable
 }
 
 // Loss estimates the share of round trips that were lost, from 0 to 1: what
@@ -42,10 +54,23 @@ func (s Stats) lost() int { return max(0, s.Tries-s.Answered) }
 // every one of their packets was lost. It assumes that losses are independent,
 // outages apart.
 func (s Stats) Doubt() float64 {
-	if s.Silent == 0 {
+	switch {
+	case s.Silent == 0:
 		return 0
+	case s.Local > 0:
+		return min(s.Local, float64(s.Silent))
 	}
-	return min(max(falselySilent(s, s.MinTries), s.Local), float64(s.Silent))
+	doubt, _, _ := s.whole()
+	return doubt
+}
+
+func (s *Stats) whole() (doubt, lost float64, o odds) {
+	return s.Judged.whole(float64(s.lost())+1, float64(s.Answered)+1)
+}
+
+// share is the probability that a try is lost, as far as it is known.
+func (s *Stats) share() float64 {
+	return (float64(s.lost()) + s.Hidden + 1) / (float64(s.Tries) + s.Hidden + 2)
 }
 
 // falselySilent is how many of the answering paths would still look silent
@@ -70,9 +95,19 @@ func missed(answered int, lost, kept float64, tries int) float64 {
 	return float64(answered) * all / (1 - all)
 }
 
-// maxDoubt is the expected number of falsely silent paths in a whole run below
-// which a silent path is not asked again.
-const maxDoubt = 0.01
+const (
+	// maxDoubt is the expected number of falsely silent paths in a whole run that
+	// the silent ones are asked for to get below.
+	maxDoubt = 0.01
+	// sparing is the part of it that is left for further paths in any case, where
+	// those before have used it up: these are not asked again.
+	sparing = 16
+)
+
+// tolerable is how many falsely silent paths there might be if all paths of the
+// run so far were asked as often as one that is asked no more. When the run goes
+// on, this one stays as doubtful as it is; so half of what may be is kept.
+func tolerable(doubt float64) float64 { return max((maxDoubt-doubt)/2, maxDoubt/sparing) }
 
 // again reports whether a path that was silent for so many tries is asked once
 // more: always up to minTries, then for as long as what is known of the losses
@@ -85,22 +120,23 @@ func again(s Stats, tries, rounds int) bool {
 	case tries < minTries:
 		return true
 	default:
-		return s.Answered == 0 || falselySilent(s, tries) > maxDoubt
+		return s.Answered == 0 || falselySilent(s, tries) > s.tolerance
 	}
 }
 
-// weight is how many tries of its own a subnet needs to count as much as what
-// the rest of the run lets expect of it.
-const weight = 32
-
-// missed is how many paths would be falsely silent if so many as answered
-// were in subnets like this one.
-func (n *neighbourhood) missed(s Stats, m *moments, answered, tries int) float64 {
-	p := (float64(s.lost()) + 1) / (float64(s.Tries) + 2)
-	return missed(answered, float64(n.lost.count(m))+weight*p, float64(n.answered)+weight*(1-p), tries)
+// chance is what is known of the loss of a try in the subnet: the two
+// parameters of its beta distribution.
+func (n *neighbourhood) chance(s Stats, m *moments) (lost, kept float64) {
+	p, w := s.share(), cmp.Or(s.Weight, weight)
+	return float64(n.lost.count(m)) + w*p, float64(n.answered) + w*(1-p)
 }
 
-// again is what again says of the run, for a subnet whose own paths answered.
+// again is what again says of the run, for a subnet whose own paths answered, if
+// all of the run were like it.
 func (n *neighbourhood) again(s Stats, m *moments, tries, rounds int) bool {
-	return n.answered > 0 && tries < rounds && n.missed(s, m, s.Answered, tries) > maxDoubt
+	if n.answered == 0 || tries >= rounds {
+		return false
+	}
+	lost, kept := n.chance(s, m)
+	return missed(s.Answered, lost, kept, tries) > s.tolerance
 }

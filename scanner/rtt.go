@@ -57,12 +57,13 @@ type neighbourhood struct {
 	subnet   netip.Prefix
 	rtt      roundTrip
 	allowed  shared
-	hosts    int    // in flight
-	answered int    // paths
-	lost     losses // tries of theirs that got no answer
-	silent   int    // paths
-	fewest   int    // tries of a silent path
-	doubt    float64
+	hosts    int     // in flight
+	answered int     // paths
+	lost     losses  // tries of theirs that got no answer
+	silent   int     // paths
+	judged   Judged  // those of hosts that are done
+	sample   sample  // as it was counted for the run
+	doubt    float64 // the same
 	traces   []traced
 	rejects  int           // of packets to its hosts, by filters on the way
 	since    time.Duration // the first of them

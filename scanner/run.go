@@ -74,6 +74,9 @@ type engine struct {
 	sight   sight
 	aviary  aviary
 	rations rations
+	unlike  unlikeness
+	odds    odds
+	local   float64       // the doubt of the subnets without hosts in flight
 	trouble time.Duration // when this machine last failed to send or receive; negative: never
 	grace   time.Duration // before this nothing counts as silent: this machine was late itself
 
@@ -197,6 +200,8 @@ func (e *engine) loop() {
 		e.tick()
 		e.stalled(e.now - before - wait)
 	}
+	e.weigh()
+	e.assessAll()
 	e.report()
 	e.deliver()
 }

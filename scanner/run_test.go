@@ -122,7 +122,7 @@ func TestLossRaisesTheTries(t *testing.T) {
 	}
 	cfg = newFakeNet(lossy).config()
 	cfg.Rounds = 4
-	_, last, _ = collect(t, cfg, targets(400, rowICMP, rowSMB))
+	_, last, _ = collect(t, cfg, targets(400, rowICMP, rowEPM, rowSMB))
 	if last.Stats.Doubt() < maxDoubt || last.Stats.MinTries != 4 {
 		t.Errorf("with 4 rounds: %+v, doubt %f", last.Stats, last.Stats.Doubt())
 	}

@@ -14,6 +14,8 @@ const (
 	// slower is what is waited longer before each of the late tries, where the way
 	// is so slow that they have no such distance.
 	slower = 40 * time.Millisecond
+	// hindsightRoom is for the word of the sweeper to arrive.
+	hindsightRoom = 50 * time.Millisecond
 )
 
 // stepOf is the step of the wheel that a time is in.
@@ -68,6 +70,10 @@ func (e *engine) weigh() {
 	answered, lost, outage := e.moments.sum()
 	// Paths whose answered packet left in an outage answered all the same.
 	e.stats.Tries, e.stats.Outage = max(answered+lost, e.stats.Answered), outage
+	doubt, hidden, o := e.stats.whole()
+	e.stats.Hidden, e.odds = hidden, o
+	e.stats.tolerance = tolerable(max(doubt, e.local))
+	e.stats.Weight = e.unlike.weight(e.stats.share())
 }
 
 // silent decides what becomes of a task whose latest try got no answer within
@@ -112,13 +118,13 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 		return
 	}
 	if void := e.void(t); !t.late || void > 0 {
-		if at, more := e.oneMore(t, void); more {
+		if at, more := e.oneMore(t, void+int(t.void)); more {
 			e.ask(t, at)
 			return
 		}
 	}
 	// The way may have turned out to be slower than was known when the try left.
-	if end := max(t.first+e.horizon(t), t.last+e.deadline(t.host)); e.now < end {
+	if end := max(t.first+max(e.horizon(t), e.hindsight(t)), t.last+e.deadline(t.host)); e.now < end {
 		sl.due = micros(end)
 		e.wheel.add(key, end)
 		return
@@ -137,6 +143,15 @@ func (e *engine) horizon(t *task) time.Duration {
 		return e.cfg.Timeout
 	}
 	return 0
+}
+
+// hindsight is how long after its first try it is known that the packets of a
+// task left this machine; 0: at once.
+func (e *engine) hindsight(t *task) time.Duration {
+	if t.proto != TCP || e.cfg.Hindsight == 0 {
+		return 0
+	}
+	return e.cfg.Hindsight + hindsightRoom
 }
 
 // oneMore reports whether a silent task is asked once more, and when. The first
@@ -215,7 +230,8 @@ func (e *engine) gaveUp(t *task) {
 		e.finish(t, seen{outcome: Silent})
 		return
 	}
-	tries, n := int(t.tries)-e.void(t), t.host.net
+	t.void += uint8(min(e.void(t), manyTries)) //nolint:gosec // the tries are as few
+	tries := int(t.tries) - int(t.void)
 	if tries < min(minTries, e.cfg.Rounds) {
 		t.extra().err = "silent, but so was nearly everything else when it was asked"
 		e.finish(t, seen{outcome: LocalError})
@@ -224,11 +240,8 @@ func (e *engine) gaveUp(t *task) {
 	if e.stats.Silent == 0 || tries < e.stats.MinTries {
 		e.stats.MinTries = tries
 	}
-	if n.silent == 0 || tries < n.fewest {
-		n.fewest = tries
-	}
 	e.stats.Silent++
-	n.silent++
+	t.host.net.silent++
 	t.silent = true
 	e.finish(t, seen{outcome: Silent})
 }
@@ -238,17 +251,4 @@ func (e *engine) takeBack(t *task) {
 	t.silent = false
 	e.stats.Silent--
 	t.host.net.silent--
-}
-
-// depart lets a subnet go of a host, and counts what is doubtful of it.
-func (e *engine) depart(n *neighbourhood) {
-	if e.subnets.leave(n); n.hosts > 0 {
-		return
-	}
-	doubt := 0.0
-	if n.silent > 0 {
-		doubt = min(n.missed(e.stats, &e.moments, n.answered, n.fewest), float64(n.silent))
-	}
-	e.stats.Local += doubt - n.doubt
-	n.doubt = doubt
 }

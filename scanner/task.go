@@ -31,6 +31,7 @@ type task struct {
 	probe string // conversation to hold when the port answers
 	seen  seen   // how it ended
 	again bool   // the listener of the host is asked whether it is still there
+	void  uint8  // tries that tell nothing, when it was given up
 }
 
 // extra is what few tasks have.

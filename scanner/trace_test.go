@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"cmp"
 	"testing"
 	"time"
 )
@@ -96,6 +97,7 @@ func TestHops(t *testing.T) {
 func TestAgain(t *testing.T) {
 	clean := Stats{Answered: 1000, Tries: 1000}
 	lossy := Stats{Answered: 1000, Tries: 1050}
+	spent := Stats{Answered: 3000, Tries: 3150, tolerance: tolerable(maxDoubt)}
 	for _, c := range []struct {
 		s      Stats
 		tries  int
@@ -107,13 +109,16 @@ func TestAgain(t *testing.T) {
 		{clean, 3, 6, false},
 		{clean, 1, 1, false},
 		{lossy, 3, 6, true},
-		{lossy, 4, 6, false},
+		{lossy, 4, 6, true},
+		{lossy, 5, 6, false},
+		{spent, 5, 6, true}, // earlier ones are doubtful already
 		{lossy, 3, 3, false},
 		{Stats{}, 3, 6, true}, // nothing is known
 		{Stats{}, 6, 6, false},
 		{Stats{Answered: 2, Tries: 2}, 3, 6, true},
 		{Stats{Answered: 40, Tries: 40}, 3, 6, false},
 	} {
+		c.s.tolerance = cmp.Or(c.s.tolerance, tolerable(0))
 		if got := again(c.s, c.tries, c.rounds); got != c.want {
 			t.Errorf("again(%+v, %d, %d) = %v", c.s, c.tries, c.rounds, got)
 		}

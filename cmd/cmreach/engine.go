@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 )
 
 // The engines, as --engine and the record name them.
@@ -21,10 +22,11 @@ type engine struct {
 	scanner.Sweeper
 	scanner.Dialer
 	io.Closer
-	name   string
-	source func(to netip.Addr) netip.Addr
-	notes  []string // what this machine does not allow
-	why    string   // why it is not the raw one, in brackets; empty when it was asked for
+	name      string
+	source    func(to netip.Addr) netip.Addr
+	notes     []string      // what this machine does not allow
+	hindsight time.Duration // see [scanner.Config]
+	why       string        // why it is not the raw one, in brackets; empty when it was asked for
 }
 
 // openEngine opens the engine of that name. auto takes the raw one where this
@@ -48,7 +50,7 @@ func openEngine(name string, frames func(socket.Frame)) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot send: %w", err)
 	}
-	e := &engine{Sweeper: c, Dialer: c, Closer: c, name: engineConnect, source: c.Source, notes: c.Notes()}
+	e := &engine{Sweeper: c, Dialer: c, Closer: c, name: engineConnect, source: c.Source, notes: c.Notes(), hindsight: c.Hindsight()}
 	if why != nil {
 		e.why = fmt.Sprintf(" (%v)", why)
 		e.notes = append(e.notes, "the portable engine sends: it is slower, and the kernel connects for it: an answered attempt is reset at once"+e.why)

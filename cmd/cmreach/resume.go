@@ -210,7 +210,8 @@ func (c *checkRun) remaining(probes map[string]scanner.Probe) iter.Seq[scanner.T
 
 // recorded takes up one host of the record.
 func (p *prior) recorded(h scanner.Host) {
-	s := &p.stats
+	s, answered := &p.stats, answering(h)
+	s.Judged.Host(answered)
 	for _, o := range h.Observations {
 		if o.Probe == "" {
 			s.Packets += uint64(max(o.Tries, 0))
@@ -222,6 +223,7 @@ func (p *prior) recorded(h scanner.Host) {
 				s.MinTries = o.Tries
 			}
 			s.Silent++
+			s.Judged.Silent(answered, o.Tries)
 		case o.Outcome == scanner.Answered || o.Outcome == scanner.Refused: // what routers answer has limits of its own
 			s.Answered++
 			s.Tries += o.Tries
@@ -235,6 +237,16 @@ func (p *prior) recorded(h scanner.Host) {
 	} else {
 		delete(p.partial, h.Name)
 	}
+}
+
+// answering counts the paths of a host that answered.
+func answering(h scanner.Host) (n int) {
+	for _, o := range h.Observations {
+		if o.Sweep() && (o.Outcome == scanner.Answered || o.Outcome == scanner.Refused) {
+			n++
+		}
+	}
+	return n
 }
 
 // sum makes the totals of what is recorded. What the run counted itself at its

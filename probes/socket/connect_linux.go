@@ -42,6 +42,7 @@ type Connect struct {
 	byEcho  map[*pendingEcho]*flight
 	due     deadlines // of the flights that must be waited for
 	over    deadlines // of those that may be given up for want of room
+	looks   []look    // at flights, in order
 	scratch []byte
 	crowded *neighbourWatch
 	dead    []grave

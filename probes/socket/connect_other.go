@@ -75,6 +75,9 @@ func (c *Connect) Notes() []string { return append([]string(nil), c.notes...) }
 // InFlight is the highest number of shots that wait for an answer at one time.
 func (c *Connect) InFlight() int { return c.most }
 
+// Hindsight is 0: that this machine drops what is sent is known at once, or never.
+func (c *Connect) Hindsight() time.Duration { return 0 }
+
 // Send starts shots; see [scanner.Sweeper]. A shot that cannot be sent gets a
 // LocalError reply, so one bad address does not end the run.
 func (c *Connect) Send(shots []scanner.Shot) (int, error) {

@@ -14,6 +14,13 @@ import (
 // again. It fills when many packets wait for ARP.
 var errNoRoom = errors.New("no room in the send buffer")
 
+// heldError is the SYN that did not leave this machine, when it was to leave again.
+type heldError struct{ to netip.Addr }
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("this machine's own firewall drops packets to %s, or the queue of its interface is full", e.to)
+}
+
 // localError makes the reply that says what this machine could not do.
 func localError(key uint64, to netip.Addr, sent time.Time, err error) scanner.Reply {
 	text, temporary := explain(to, err)
@@ -32,7 +39,7 @@ func explain(to netip.Addr, err error) (string, bool) {
 	if errors.Is(err, errNeighbours) {
 		return err.Error(), true
 	}
-	if errors.Is(err, unix.EPERM) && conntrackFull() {
+	if _, held := errors.AsType[*heldError](err); (held || errors.Is(err, unix.EPERM)) && conntrackFull() {
 		return errTracked.Error(), true
 	}
 	var e unix.Errno

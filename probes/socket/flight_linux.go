@@ -141,14 +141,53 @@ func (c *Connect) arm(f *flight) {
 		wait = defaultWait
 	}
 	f.until = f.sent.Add(wait)
+	if f.shot.Protocol == scanner.TCP {
+		f.until = f.sent.Add(max(wait, synAgain)) // while there is room
+	}
 	f.next = f.until
 	if h := f.shot.Hold; h > 0 && h < wait {
 		f.next = f.sent.Add(h)
 	}
 	heap.Push(&c.due, f)
-	if c.asleep && (c.sleep.IsZero() || f.next.Before(c.sleep)) {
+	first := f.next
+	if at := f.sent.Add(synAgain); f.shot.Protocol == scanner.TCP && at.Before(f.until) {
+		c.looks = append(c.looks, look{f, at})
+		if at.Before(first) {
+			first = at
+		}
+	}
+	if c.asleep && (c.sleep.IsZero() || first.Before(c.sleep)) {
 		c.asleep = false
 		c.wakeUp()
+	}
+}
+
+// Linux sends a SYN again after a second (RFC 6298 2.1), and up to a step of its
+// timers later: 80 ms where these are coarsest.
+const (
+	synTimeout = time.Second
+	synAgain   = synTimeout + 100*time.Millisecond
+)
+
+// Hindsight is how long after a SYN has left it is known at the latest that it
+// has not: that it was this machine that dropped it. See [scanner.Config].
+func (c *Connect) Hindsight() time.Duration { return synAgain }
+
+// look is a flight to be looked at before its time is over, whether its SYN left.
+// The flight may have ended since, and be another.
+type look struct {
+	f  *flight
+	at time.Time
+}
+
+// lookAt ends the flights whose SYN is found not to leave this machine.
+func (c *Connect) lookAt(now time.Time) {
+	for len(c.looks) > 0 && !c.looks[0].at.After(now) {
+		l := c.looks[0]
+		c.looks[0], c.looks = look{}, c.looks[1:]
+		if c.flights[l.f.fd] == l.f && !l.f.opening && l.f.sent.Add(synAgain).Equal(l.at) && l.f.held() {
+			c.lose(l.f)
+		}
 	}
 }
 
@@ -187,6 +226,7 @@ func (c *Connect) forget(f *flight) {
 // passTime ends the flights whose time is over, and notes those that have had
 // the time that they must have.
 func (c *Connect) passTime(now time.Time) {
+	c.lookAt(now)
 	for len(c.due) > 0 && !c.due[0].next.After(now) {
 		f := c.due[0]
 		if !f.until.After(now) {
@@ -244,12 +284,26 @@ func (c *Connect) lose(f *flight) {
 		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, errNeighbours))
 		return
 	}
+	if f.held() {
+		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, &heldError{to: f.shot.Addr}))
+		return
+	}
 	if f.dialed != nil {
 		c.land(f, f.reply(scanner.Silent, netip.Addr{}))
 		return
 	}
 	c.forget(f)
 	c.discard(f, scanner.Silent)
+}
+
+// held reports whether the SYN of a flight does not leave this machine. It shows
+// when the kernel sends it once more.
+func (f *flight) held() bool {
+	if f.shot.Protocol != scanner.TCP || f.fd < 0 || time.Since(f.sent) < synTimeout {
+		return false
+	}
+	s, err := readAttempt(f.fd)
+	return err == nil && s.held
 }
 
 // grave is a descriptor to be closed.

@@ -51,6 +51,7 @@ table inet filter {
 	chain output {
 		type filter hook output priority 0;
 		tcp dport 9999 reject with icmpx admin-prohibited
+		tcp dport 9996 drop
 		udp dport 9998 drop
 		udp dport 9997 reject with icmpx admin-prohibited
 	}

@@ -53,6 +53,9 @@ func (c *Connect) nap() int {
 			c.sleep = d[0].next
 		}
 	}
+	if len(c.looks) > 0 && (c.sleep.IsZero() || c.looks[0].at.Before(c.sleep)) {
+		c.sleep = c.looks[0].at
+	}
 	if c.sleep.IsZero() {
 		return -1
 	}
@@ -155,7 +158,7 @@ func (c *Connect) shutDown() {
 	clear(c.flights)
 	clear(c.byPorts)
 	clear(c.byEcho)
-	c.due, c.over = nil, nil
+	c.due, c.over, c.looks = nil, nil, nil
 	c.flying = 0
 	c.closeSockets()
 }

@@ -58,6 +58,7 @@ func labRows() []row {
 		host(row{name: "drop", proto: tcp, port: 3389, want: scanner.Silent}),
 		host(row{name: "udp drop", proto: udp, port: 9, want: scanner.Silent}),
 		host(row{name: "own firewall rejects", proto: tcp, port: 9999, want: scanner.LocalError, err: "own firewall"}),
+		host(row{name: "own firewall drops a SYN", proto: tcp, port: 9996, want: scanner.LocalError, err: "own firewall"}),
 		host(row{name: "own firewall drops", proto: udp, port: 9998, want: scanner.LocalError, err: "own firewall"}),
 		host(row{name: "own firewall rejects udp", proto: udp, port: 9997, want: scanner.LocalError, err: "own firewall"}),
 	}

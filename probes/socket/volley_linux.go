@@ -282,6 +282,7 @@ func connectRaw(fd int, sa unsafe.Pointer, size uintptr) unix.Errno {
 type attemptState struct {
 	state uint8
 	took  time.Duration // from SYN to SYN-ACK; 0: not known, or more than one SYN was sent
+	held  bool          // the SYN was to be sent again, and did not leave this machine
 }
 
 // connected reports whether the peer has accepted.
@@ -304,5 +305,10 @@ func readAttempt(fd int) (attemptState, error) {
 	if info.Total_retrans == 0 {
 		s.took = time.Duration(info.Rtt) * time.Microsecond
 	}
+	// Linux counts each SYN that it makes anew (total_retrans), but holds it for
+	// sent (retrans) only when the layers below took it: not when a rule of this
+	// machine dropped it, nor when the queue of the interface did. While the first
+	// one waits for the neighbour's address, none is made.
+	s.held = info.State == unix.BPF_TCP_SYN_SENT && info.Total_retrans > 0 && info.Lost > 0 && info.Retrans == 0
 	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -313,6 +314,9 @@ func (t *text) confidence() []string {
 	default:
 		out = append(out, fmt.Sprintf("%s of %s %s expected to be wrong (loss %s).",
 			expected(r.End.Doubt), silentPaths(r.Silent), are(r.Silent), percent(r.End.Loss)))
+		if n := moreRounds(r.Header.Rounds, r.End); n > 0 {
+			out = append(out, fmt.Sprintf("More tries (--rounds %d) bring that below 0.01.", n))
+		}
 	}
 	if s := hurdles(r.End.Hurdles); s != "" {
 		out = append(out, s)
@@ -321,6 +325,16 @@ func (t *text) confidence() []string {
 		out = append(out, fmt.Sprintf("The name service says different things of %s: the evidence has them (-v).", hosts(r.Remarked)))
 	}
 	return out
+}
+
+// moreRounds is how many rounds would have made the silence sure: each is as good
+// as the share of the packets that it loses is small. 0: it is sure, or the record
+// does not tell.
+func moreRounds(rounds int, e record.End) int {
+	if e.Doubt < 0.01 || rounds == 0 || e.Loss <= 0 || e.Loss >= 0.5 {
+		return 0
+	}
+	return rounds + int(math.Ceil(math.Log(e.Doubt/0.01)/-math.Log(e.Loss)))
 }
 
 // expected writes an expected number: 0 where it is not worth a thought.
