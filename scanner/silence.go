@@ -159,7 +159,7 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		return 0, false
 	}
 	if slow {
-		return max(e.now, t.last+rejectGap), true
+		return e.turn(t), true
 	}
 	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true
