@@ -82,7 +82,7 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 	}
 	e.aviary.urgent = true
 	if t.trace != nil {
-		if t.tries == 1 && e.losses > 0 {
+		if e.hopAgain(t) {
 			e.ask(t, e.now)
 		} else {
 			e.control.retried(t.last)
