@@ -42,14 +42,16 @@ func (e *engine) hopAgain(t *task) bool {
 		return false
 	}
 	h := t.host
-	if slices.ContainsFunc(h.Observations, func(o Observation) bool {
+	expired := slices.ContainsFunc(h.Observations, func(o Observation) bool {
 		return o.HopLimit == t.hop && o.Outcome == Expired
-	}) {
-		return true
-	}
-	return t.tries == 1 && (e.losses > 0 || slices.ContainsFunc(h.tasks, func(o *task) bool {
+	})
+	answers := slices.ContainsFunc(h.tasks, func(o *task) bool {
 		return o.proto == t.proto && o.port == t.port && (o.seen.outcome == Answered || o.seen.outcome == Refused)
-	}))
+	})
+	if e.losses > 0 {
+		return t.tries == 1 || expired || answers
+	}
+	return t.tries == 1 && answers || expired
 }
 
 // suspect is an endpoint whose answer, or silence, a trace can explain.
