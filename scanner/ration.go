@@ -34,6 +34,9 @@ const (
 	// the way: the prefix of a site. Of a single host, its subnet.
 	rationBits4 = 16
 	rationBits6 = 48
+	// rationTurns is how long after its first try a path has its turn at the latest;
+	// a second one, in half that time. If more have to wait, not all can be told.
+	rationTurns = 9 * time.Second
 )
 
 // rations knows the routers that reject, and which of them hold rejects back.
@@ -56,6 +59,8 @@ type rationer struct {
 	next     time.Duration
 	answered int // questions of this kind that it rejected once more
 	missed   int // and those that it did not
+
+	turn time.Duration // the latest that a silent path waits for, or when the latest rejection came
 }
 
 // rejected notes an error of a router, not of the target itself.
@@ -69,6 +74,7 @@ func (l *rations) rejected(from, to netip.Addr, s suspect, recovered bool, now t
 		l.routers = append(l.routers, &rationer{addr: from, only: to, behind: Subnet(to), since: now, next: now})
 	}
 	r := l.routers[i]
+	r.turn = max(r.turn, now)
 	r.rejects++
 	if recovered {
 		r.recovered++
@@ -178,6 +184,43 @@ func (e *engine) rationed(t *task) bool {
 		slow = slow || r.holdsBack(loss) || r.may()
 	}
 	return slow && !alive
+}
+
+// turn is when a silent path is asked again that a router may reject without
+// saying so. The paths of a host of which the router rejected another one share
+// what it may send: asked side by side, at the same distances, the same ones would
+// always come when the others have used it up. So they are asked in turn.
+func (e *engine) turn(t *task) time.Duration {
+	at := max(e.now, t.last+rejectGap)
+	r := e.rations.rejecter(t.host)
+	if r == nil {
+		return at
+	}
+	pause, most := rejectGap, rationTurns
+	if t.tries > minTries { // that was too soon, or the router rejected something else
+		pause, most = rationPause, rationTurns/2
+	}
+	turn := max(at, r.turn+pause)
+	if turn > t.first+most {
+		return at
+	}
+	r.turn = turn
+	return turn
+}
+
+// rejecter returns the router that rejected a path of a host, or nil.
+func (l *rations) rejecter(h *hostRun) *rationer {
+	for _, t := range h.tasks {
+		if !t.done || t.seen.outcome != Rejected || t.more == nil {
+			continue
+		}
+		for _, r := range l.routers {
+			if r.addr == t.more.from {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // askRouter asks a path again that a router rejected.

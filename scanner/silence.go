@@ -89,7 +89,7 @@ func (e *engine) silent(t *task, sl *slot, key uint32) {
 	}
 	e.aviary.urgent = true
 	if t.trace != nil {
-		if t.tries == 1 && e.losses > 0 {
+		if e.hopAgain(t) {
 			e.ask(t, e.now)
 		} else {
 			e.control.retried(t.last, false)
@@ -175,7 +175,7 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		return 0, false
 	}
 	if slow {
-		return max(e.now, t.last+rejectGap), true
+		return e.turn(t), true
 	}
 	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true

@@ -342,7 +342,7 @@ func TestTraceWithSilentRouters(t *testing.T) {
 		return Reply{Outcome: Answered, TTL: 62}, time.Millisecond, true
 	})
 	hosts, _, took := collect(t, f.config(), targets(1, rowSMB, rowEPM))
-	if got := hops(hosts[0], 445); len(got) != 3 || got[2] != Refused || took > 600*time.Millisecond {
+	if got := hops(hosts[0], 445); len(got) != 3 || got[2] != Refused || took > 900*time.Millisecond {
 		t.Errorf("%v after %s", got, took)
 	}
 }

@@ -1,5 +1,7 @@
 package scanner
 
+import "slices"
+
 // Bounds of a trace: it ends at the first answer that is no "time exceeded".
 const (
 	maxHops    = 30
@@ -29,6 +31,27 @@ func (t *trace) next(hop uint8, o Outcome) uint8 {
 		return 0
 	}
 	return hop + 1
+}
+
+// hopAgain reports whether the silent packet of a trace is sent once more: where
+// packets are lost, and where an answer was to be expected, because the endpoint
+// itself had answered or another trace to the host was answered from there. What a
+// trace shows must not depend on a single packet that was lost, or came late.
+func (e *engine) hopAgain(t *task) bool {
+	if t.tries > 2 {
+		return false
+	}
+	h := t.host
+	expired := slices.ContainsFunc(h.Observations, func(o Observation) bool {
+		return o.HopLimit == t.hop && o.Outcome == Expired
+	})
+	answers := slices.ContainsFunc(h.tasks, func(o *task) bool {
+		return o.proto == t.proto && o.port == t.port && (o.seen.outcome == Answered || o.seen.outcome == Refused)
+	})
+	if e.losses > 0 {
+		return t.tries == 1 || expired || answers
+	}
+	return t.tries == 1 && answers || expired
 }
 
 // suspect is an endpoint whose answer, or silence, a trace can explain.

@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"cmp"
+	"slices"
 	"testing"
 	"time"
 )
@@ -83,6 +84,29 @@ func TestSilenceIsTracedForAFewHostsOfASubnet(t *testing.T) {
 	}
 	if traced != 2 {
 		t.Errorf("%d hosts of one subnet traced, the limit is 2", traced)
+	}
+}
+
+// A single packet of a trace may be lost, where none was before: the trace shows
+// the same as without that.
+func TestHopOfATraceIsAskedAgain(t *testing.T) {
+	row := &Requirement{ID: "x/nb", Protocol: TCP, Port: 139}
+	want := map[uint16]int{139: 2, 445: 3, 135: 3} // hops that answer
+	for port, answering := range want {
+		for hop := range answering {
+			answer := path3(false)
+			f := newFakeNet(func(s Shot, try int) (Reply, time.Duration, bool) {
+				r, after, ok := answer(s, try)
+				return r, after, ok && (s.Port != port || int(s.HopLimit) != hop+1 || try > 1)
+			})
+			hosts, _, _ := collect(t, f.config(), targets(1, row, rowSMB, rowEPM))
+			for port, n := range want {
+				got := hops(hosts[0], port)
+				if len(got) < n || slices.Contains(got[:n], Silent) {
+					t.Errorf("hop %d of %d lost: trace of %d is %v", hop+1, port, port, got)
+				}
+			}
+		}
 	}
 }
 

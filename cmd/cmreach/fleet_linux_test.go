@@ -37,6 +37,7 @@ type fleetPlan struct {
 	silent   bool  // nothing answers anything
 	talks    bool  // the services are there, not just their ports; 80 of 100 paths are open, the rest is silent
 	rationed bool  // ICMP errors are limited as the kernel's defaults are
+	counted  bool  // the tries of the silent paths are kept
 }
 
 // fleet is a fleet that runs.

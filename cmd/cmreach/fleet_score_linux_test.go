@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/verdict"
 	"encoding/json"
@@ -27,7 +28,8 @@ type score struct {
 	missing      int // no verdict
 	double       int // more than one verdict
 	end          *record.End
-	samples      []string // some of what is not right
+	silent       map[netip.AddrPort]int // tries of TCP paths that stayed silent; nil: not kept
+	samples      []string               // some of what is not right
 }
 
 // wrong is how many verdicts say what is not so.
@@ -57,6 +59,9 @@ func (p *fleetPlan) scoreRecord(file string) (*score, error) {
 	}
 	defer f.Close()
 	s := &score{paths: p.hosts * len(p.checks())}
+	if p.counted {
+		s.silent = map[netip.AddrPort]int{}
+	}
 	seen := make([]uint8, p.hosts) // a bit for each check
 	r := bufio.NewReaderSize(f, record.MaxLine)
 	for {
@@ -89,6 +94,18 @@ func (p *fleetPlan) scoreLine(s *score, seen []uint8, line []byte) error {
 			return err
 		}
 		return p.scoreFinding(s, seen, &m.Finding)
+	case s.silent != nil && bytes.HasPrefix(line, []byte(`{"observation":`)):
+		var m struct {
+			Observation struct {
+				Addr netip.Addr `json:"addr"`
+				scanner.Observation
+			}
+		}
+		err := json.Unmarshal(line, &m)
+		if o := m.Observation; o.Sweep() && o.Protocol == scanner.TCP && o.Outcome == scanner.Silent {
+			s.silent[netip.AddrPortFrom(o.Addr, o.Port)] = o.Tries
+		}
+		return err
 	case bytes.HasPrefix(line, []byte(`{"end":`)):
 		var m record.Message
 		err := json.Unmarshal(line, &m)

@@ -30,17 +30,19 @@ func TestTopology(t *testing.T) {
 	needRoot(t)
 	table := readTable(t)
 	prog := buildProgram(t)
-	l := startLab(t, table.network(t))
-	quickNeighbours(t, l, "r2")
-	quickNeighbours(t, l, "")
 	var targets []string
 	for _, h := range table.Hosts {
 		for _, a := range h.addrs() {
 			targets = append(targets, a.String())
 		}
 	}
-	// One user after the other: routers ration some of their errors.
 	for _, user := range topologyUsers {
+		// Each has a network of his own, in which no router has sent anything yet: of
+		// a route that prohibits, Linux sends five errors to one destination and then
+		// one a second, whatever net.ipv4.icmp_ratelimit says (ip_error).
+		l := startLab(t, table.network(t))
+		quickNeighbours(t, l, "r2")
+		quickNeighbours(t, l, "")
 		cmd := prog.command(t, nil, append([]string{"check", "-p", "push", "-o", "json"}, targets...)...)
 		if user.ordinary {
 			cmd.SysProcAttr = asNobody()
