@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The ports of the endpoint mapper, and where Windows' dynamic ports begin
@@ -80,19 +81,17 @@ func (t *rpcTalk) mapper(ctx context.Context) *rpcConn {
 	t.spoke(scanner.AssuranceProtocol)
 	good := true
 	if t.accepted("endpoint mapper", m) {
-		half, cancel := rpcHalf(ctx)
-		good = t.lookup(half, rc)
-		cancel()
+		rc.until(rpcHalf(ctx))
+		good = t.lookup(rc)
 		if t.result.Outcome == scanner.Spoke && t.entries == 0 {
-			half, cancel = rpcHalf(ctx)
-			t.mapKnown(half)
-			cancel()
+			t.mapKnown(ctx)
 			if t.answered {
 				t.result.NeedsCredentials = false
 			}
 		}
 	}
 	if ack, ok := m.(*rpc.BindAck); ok && good && len(ack.Results) > 1 {
+		rc.until(time.Time{})
 		t.resolver = &ack.Results[1]
 		return rc
 	}
@@ -113,7 +112,7 @@ func (t *rpcTalk) open(ctx context.Context) (*rpcConn, rpc.Message, *rpcFailure)
 		if f != nil {
 			return nil, nil, f
 		}
-		m, f := rc.bind(ctx, ifaces...)
+		m, f := rc.bind(ifaces...)
 		acked := false
 		if f == nil {
 			_, acked = m.(*rpc.BindAck)

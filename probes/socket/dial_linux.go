@@ -46,23 +46,8 @@ func (c *Connect) DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, sca
 
 // dial connects a line.
 func (c *Connect) dial(ctx context.Context, l *line, f *flight) (net.Conn, scanner.Reply) {
-	at := f.shot.Addr.WithZone("")
-	conn := &conn{owner: c, line: l, peer: netip.AddrPortFrom(at, f.shot.Port)}
-	c.mu.Lock()
-	err := c.closedError()
-	if err == nil {
-		c.dialing[conn] = struct{}{}
-	}
-	c.mu.Unlock()
-	if err != nil {
-		return nil, localError(0, f.shot.Addr, f.sent, err)
-	}
-	stop := context.AfterFunc(ctx, conn.giveUp)
-	r := c.connect(l, f)
-	stop()
-	c.mu.Lock()
-	delete(c.dialing, conn)
-	c.mu.Unlock()
+	conn := &conn{owner: c, line: l, peer: netip.AddrPortFrom(f.shot.Addr.WithZone(""), f.shot.Port)}
+	r := c.connect(ctx, conn, f)
 	if r.Outcome != scanner.Answered {
 		return nil, r
 	}
@@ -73,10 +58,12 @@ func (c *Connect) dial(ctx context.Context, l *line, f *flight) (net.Conn, scann
 
 // connect sends the SYN and waits until the attempt has ended: by an answer, an
 // ICMP error, or because nobody waits any longer.
-func (c *Connect) connect(l *line, f *flight) scanner.Reply {
+func (c *Connect) connect(ctx context.Context, conn *conn, f *flight) scanner.Reply {
+	l := conn.line
 	f.fd, f.pooled = l.fd, l.used
 	var r scanner.Reply
-	begun := false
+	begun, forget := false, func() {}
+	defer func() { forget() }()
 	err := l.raw.Write(func(uintptr) (ended bool) {
 		if begun {
 			r, ended = c.look(f, true)
@@ -88,7 +75,9 @@ func (c *Connect) connect(l *line, f *flight) scanner.Reply {
 			r = localError(0, f.shot.Addr, f.sent, fmt.Errorf("connect: %w", err))
 			return true
 		}
-		r, ended = c.look(f, false) // a near peer has answered already
+		if r, ended = c.look(f, false); !ended { // a near peer has answered already
+			forget = c.await(ctx, conn)
+		}
 		return ended
 	})
 	if err == nil {
@@ -100,6 +89,23 @@ func (c *Connect) connect(l *line, f *flight) scanner.Reply {
 		return localError(0, f.shot.Addr, f.sent, err)
 	}
 	return c.unheard(f)
+}
+
+// await sees to it that the wait for the peer ends with ctx, or with the engine,
+// until forget is called.
+func (c *Connect) await(ctx context.Context, conn *conn) (forget func()) {
+	stop := context.AfterFunc(ctx, conn.giveUp)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dialing[conn] = struct{}{}; c.closed {
+		conn.giveUp()
+	}
+	return func() {
+		stop()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.dialing, conn)
+	}
 }
 
 // begin is connect(2).
