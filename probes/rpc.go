@@ -43,15 +43,15 @@ type rpcTalk struct {
 	left   int // bytes that may still be read
 	result scanner.Result
 
-	answered bool            // by the mapper, at least one of its operations
-	entries  int             // endpoints that the mapper told of
-	ports    map[uint16]bool // TCP ports among them
+	answered bool     // by the mapper, at least one of its operations
+	entries  int      // endpoints that the mapper told of
+	ports    []uint16 // TCP ports among them
 
 	resolver *rpc.ContextResult // what the mapper's bind said of the OXID resolver; nil: nothing
 }
 
 func talkRPC(ctx context.Context, c scanner.Call) scanner.Result {
-	t := &rpcTalk{call: c, left: rpcMaxBytes, ports: make(map[uint16]bool)}
+	t := &rpcTalk{call: c, left: rpcMaxBytes}
 	rc := t.mapper(ctx)
 	if t.result.Outcome == scanner.Spoke && c.Depth >= scanner.AssuranceIdentity {
 		t.identity(ctx, rc)
@@ -169,7 +169,7 @@ func (t *rpcTalk) add(octets []byte) {
 		return // one broken tower is no reason to lose the others
 	}
 	if at, ok := tower.TCP(); ok && at.Port() != 0 && at.Port() != rpcMapperPort {
-		t.ports[at.Port()] = true
+		t.ports = append(t.ports, at.Port())
 	}
 }
 
@@ -179,16 +179,13 @@ func (t *rpcTalk) reveal() {
 	if t.result.Outcome != scanner.Spoke || t.result.Proof < scanner.AssuranceRole {
 		return
 	}
-	ports := make([]uint16, 0, len(t.ports))
-	for p := range t.ports {
-		ports = append(ports, p)
-	}
-	slices.SortFunc(ports, func(a, b uint16) int {
+	slices.SortFunc(t.ports, func(a, b uint16) int {
 		if (a >= rpcFirstDynamic) != (b >= rpcFirstDynamic) {
 			return int(b) - int(a)
 		}
 		return int(a) - int(b)
 	})
+	ports := slices.Compact(t.ports)
 	more := max(0, len(ports)-rpcMaxReveals)
 	ports = ports[:len(ports)-more]
 	words := make([]string, len(ports))
