@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The ports of the endpoint mapper, and where Windows' dynamic ports begin
@@ -42,15 +43,15 @@ type rpcTalk struct {
 	left   int // bytes that may still be read
 	result scanner.Result
 
-	answered bool            // by the mapper, at least one of its operations
-	entries  int             // endpoints that the mapper told of
-	ports    map[uint16]bool // TCP ports among them
+	answered bool     // by the mapper, at least one of its operations
+	entries  int      // endpoints that the mapper told of
+	ports    []uint16 // TCP ports among them
 
 	resolver *rpc.ContextResult // what the mapper's bind said of the OXID resolver; nil: nothing
 }
 
 func talkRPC(ctx context.Context, c scanner.Call) scanner.Result {
-	t := &rpcTalk{call: c, left: rpcMaxBytes, ports: make(map[uint16]bool)}
+	t := &rpcTalk{call: c, left: rpcMaxBytes}
 	rc := t.mapper(ctx)
 	if t.result.Outcome == scanner.Spoke && c.Depth >= scanner.AssuranceIdentity {
 		t.identity(ctx, rc)
@@ -80,19 +81,17 @@ func (t *rpcTalk) mapper(ctx context.Context) *rpcConn {
 	t.spoke(scanner.AssuranceProtocol)
 	good := true
 	if t.accepted("endpoint mapper", m) {
-		half, cancel := rpcHalf(ctx)
-		good = t.lookup(half, rc)
-		cancel()
+		rc.until(rpcHalf(ctx))
+		good = t.lookup(rc)
 		if t.result.Outcome == scanner.Spoke && t.entries == 0 {
-			half, cancel = rpcHalf(ctx)
-			t.mapKnown(half)
-			cancel()
+			t.mapKnown(ctx)
 			if t.answered {
 				t.result.NeedsCredentials = false
 			}
 		}
 	}
 	if ack, ok := m.(*rpc.BindAck); ok && good && len(ack.Results) > 1 {
+		rc.until(time.Time{})
 		t.resolver = &ack.Results[1]
 		return rc
 	}
@@ -113,7 +112,7 @@ func (t *rpcTalk) open(ctx context.Context) (*rpcConn, rpc.Message, *rpcFailure)
 		if f != nil {
 			return nil, nil, f
 		}
-		m, f := rc.bind(ctx, ifaces...)
+		m, f := rc.bind(ifaces...)
 		acked := false
 		if f == nil {
 			_, acked = m.(*rpc.BindAck)
@@ -170,7 +169,7 @@ func (t *rpcTalk) add(octets []byte) {
 		return // one broken tower is no reason to lose the others
 	}
 	if at, ok := tower.TCP(); ok && at.Port() != 0 && at.Port() != rpcMapperPort {
-		t.ports[at.Port()] = true
+		t.ports = append(t.ports, at.Port())
 	}
 }
 
@@ -180,16 +179,13 @@ func (t *rpcTalk) reveal() {
 	if t.result.Outcome != scanner.Spoke || t.result.Proof < scanner.AssuranceRole {
 		return
 	}
-	ports := make([]uint16, 0, len(t.ports))
-	for p := range t.ports {
-		ports = append(ports, p)
-	}
-	slices.SortFunc(ports, func(a, b uint16) int {
+	slices.SortFunc(t.ports, func(a, b uint16) int {
 		if (a >= rpcFirstDynamic) != (b >= rpcFirstDynamic) {
 			return int(b) - int(a)
 		}
 		return int(a) - int(b)
 	})
+	ports := slices.Compact(t.ports)
 	more := max(0, len(ports)-rpcMaxReveals)
 	ports = ports[:len(ports)-more]
 	words := make([]string, len(ports))

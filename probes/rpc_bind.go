@@ -29,7 +29,7 @@ func talkRPCBind(ctx context.Context, c scanner.Call) scanner.Result {
 		return f.result()
 	}
 	defer rc.close()
-	m, f := rc.bind(ctx, rpc.Management)
+	m, f := rc.bind(rpc.Management)
 	if f != nil {
 		return f.result()
 	}

@@ -46,8 +46,7 @@ func (f *rpcFailure) String() string {
 // rpcConn is one association. Its steps must not overlap.
 type rpcConn struct {
 	conn net.Conn
-	ctx  context.Context // it was dialed for
-	stop func() bool     // no longer listens to that
+	ctx  context.Context // it was dialed for, and ends with
 	left *int            // bytes that the conversation may still read
 	got  []byte          // received and not used yet
 	call uint32
@@ -61,45 +60,35 @@ func rpcDial(ctx context.Context, c scanner.Call, left *int) (*rpcConn, *rpcFail
 	if conn == nil {
 		return nil, &rpcFailure{outcome: reply.Outcome, reply: reply, text: reply.Err}
 	}
-	rc := &rpcConn{conn: conn, ctx: ctx, left: left}
-	rc.stop = rc.endWith(ctx)
-	return rc, nil
+	return &rpcConn{conn: conn, ctx: ctx, left: left}, nil
 }
 
-func (rc *rpcConn) close() {
-	rc.stop()
-	_ = rc.conn.Close()
-}
+func (rc *rpcConn) close() { _ = rc.conn.Close() }
 
-// obey ends what the connection waits for when ctx ends. The connection is of
-// no use after that.
-func (rc *rpcConn) obey(ctx context.Context) (stop func() bool) {
-	if ctx == rc.ctx {
-		return func() bool { return true } // it always does
+// until sets when the next steps end at the latest; the zero time: with the
+// context. After a step that ended so the connection is of no use.
+func (rc *rpcConn) until(end time.Time) {
+	_ = rc.conn.SetDeadline(end)
+	if rc.ctx.Err() != nil { // it had ended the waiting already
+		_ = rc.conn.SetDeadline(time.Unix(1, 0))
 	}
-	return rc.endWith(ctx)
-}
-
-func (rc *rpcConn) endWith(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = rc.conn.SetDeadline(time.Unix(1, 0)) })
 }
 
 // send writes a message.
-func (rc *rpcConn) send(ctx context.Context, m rpc.Message) *rpcFailure {
+func (rc *rpcConn) send(m rpc.Message) *rpcFailure {
 	pdu, err := m.Encode()
 	if err != nil {
 		return &rpcFailure{outcome: scanner.LocalError, text: err.Error()}
 	}
-	defer rc.obey(ctx)()
 	if _, err := rc.conn.Write(pdu); err != nil {
-		return rc.broken(ctx, err)
+		return rc.broken(err)
 	}
 	return nil
 }
 
 // receive reads one message that answers the present call.
-func (rc *rpcConn) receive(ctx context.Context) (rpc.Message, *rpcFailure) {
-	pdu, f := rc.pdu(ctx)
+func (rc *rpcConn) receive() (rpc.Message, *rpcFailure) {
+	pdu, f := rc.pdu()
 	if f != nil {
 		return nil, f
 	}
@@ -115,8 +104,7 @@ func (rc *rpcConn) receive(ctx context.Context) (rpc.Message, *rpcFailure) {
 
 // pdu reads one PDU. What cannot begin one is told at its first bytes, so that
 // a peer which waits after its banner does not cost the whole time.
-func (rc *rpcConn) pdu(ctx context.Context) ([]byte, *rpcFailure) {
-	defer rc.obey(ctx)()
+func (rc *rpcConn) pdu() ([]byte, *rpcFailure) {
 	for {
 		if !rpc.CouldBegin(rc.got) {
 			return nil, &rpcFailure{outcome: scanner.Foreign, text: "no RPC: the answer begins " + lookedLike(rc.got)}
@@ -145,7 +133,7 @@ func (rc *rpcConn) pdu(ctx context.Context) ([]byte, *rpcFailure) {
 		*rc.left -= n
 		rc.got = rc.got[:have+n]
 		if n == 0 && err != nil {
-			return nil, rc.broken(ctx, err)
+			return nil, rc.broken(err)
 		}
 	}
 }
@@ -161,13 +149,13 @@ func withRoom(b []byte) []byte {
 }
 
 // broken says what the end of the connection means.
-func (rc *rpcConn) broken(ctx context.Context, err error) *rpcFailure {
+func (rc *rpcConn) broken(err error) *rpcFailure {
 	begun := ""
 	if len(rc.got) > 0 {
 		begun = fmt.Sprintf(" after %d bytes of an answer", len(rc.got))
 	}
 	switch {
-	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+	case rc.ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		if begun == "" {
 			return &rpcFailure{outcome: scanner.Mute, text: "no answer in time"}
 		}
@@ -185,19 +173,19 @@ func (rc *rpcConn) broken(ctx context.Context, err error) *rpcFailure {
 
 // bind proposes interfaces and gives the answer: *rpc.BindAck with one
 // result or more, *rpc.BindNak or *rpc.Fault.
-func (rc *rpcConn) bind(ctx context.Context, ifaces ...rpc.Syntax) (rpc.Message, *rpcFailure) {
+func (rc *rpcConn) bind(ifaces ...rpc.Syntax) (rpc.Message, *rpcFailure) {
 	rc.call++
 	contexts := make([]rpc.Context, len(ifaces))
 	for i := range ifaces {
 		contexts[i] = rpc.Context{ID: uint16(i), Interface: ifaces[i], Transfers: []rpc.Syntax{rpc.NDR}}
 	}
-	f := rc.send(ctx, &rpc.Bind{
+	f := rc.send(&rpc.Bind{
 		Header: rpc.Header{CallID: rc.call}, MaxXmit: rpcOffer, MaxRecv: rpcOffer, Contexts: contexts,
 	})
 	if f != nil {
 		return nil, f
 	}
-	m, f := rc.receive(ctx)
+	m, f := rc.receive()
 	if f != nil {
 		return nil, f
 	}
@@ -222,14 +210,14 @@ type rpcAnswer struct {
 }
 
 // invoke calls an operation of the interface that was bound.
-func (rc *rpcConn) invoke(ctx context.Context, opnum uint16, stub []byte) (rpcAnswer, *rpcFailure) {
+func (rc *rpcConn) invoke(opnum uint16, stub []byte) (rpcAnswer, *rpcFailure) {
 	rc.call++
-	if f := rc.send(ctx, &rpc.Request{Header: rpc.Header{CallID: rc.call}, ContextID: rc.at, Opnum: opnum, Stub: stub}); f != nil {
+	if f := rc.send(&rpc.Request{Header: rpc.Header{CallID: rc.call}, ContextID: rc.at, Opnum: opnum, Stub: stub}); f != nil {
 		return rpcAnswer{}, f
 	}
 	a := rpc.Assembler{MaxBytes: rpcMaxAnswer, MaxFragments: rpcMaxFragments}
 	for {
-		m, f := rc.receive(ctx)
+		m, f := rc.receive()
 		if f != nil {
 			if f.outcome == scanner.Foreign { // the peer has spoken RPC before
 				f.outcome = scanner.Garbled
@@ -253,14 +241,14 @@ func (rc *rpcConn) invoke(ctx context.Context, opnum uint16, stub []byte) (rpcAn
 	}
 }
 
-// rpcHalf gives a step half of the time that is left, so that its failure
-// leaves some for the next.
-func rpcHalf(ctx context.Context) (context.Context, context.CancelFunc) {
+// rpcHalf is when half of the time that is left is over: a step that is given up
+// then leaves some for the next. Without a deadline it is zero.
+func rpcHalf(ctx context.Context) time.Time {
 	end, ok := ctx.Deadline()
 	if !ok {
-		return context.WithCancel(ctx)
+		return time.Time{}
 	}
-	return context.WithTimeout(ctx, time.Until(end)/2)
+	return time.Now().Add(time.Until(end) / 2)
 }
 
 // rpcDenied reports whether a status refuses a caller without credentials.

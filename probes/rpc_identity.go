@@ -32,7 +32,7 @@ func (t *rpcTalk) identity(ctx context.Context, rc *rpcConn) {
 			return
 		}
 		defer rc.close()
-		m, f := rc.bind(ctx, rpc.ObjectExporter)
+		m, f := rc.bind(rpc.ObjectExporter)
 		if f != nil {
 			t.result.Detail(rpcServerAlive, f.String())
 			return
@@ -48,12 +48,12 @@ func (t *rpcTalk) identity(ctx context.Context, rc *rpcConn) {
 		}
 		rc.at = 1
 	}
-	t.serverAlive(ctx, rc)
+	t.serverAlive(rc)
 }
 
 // serverAlive calls the OXID resolver on a connection that is bound to it.
-func (t *rpcTalk) serverAlive(ctx context.Context, rc *rpcConn) {
-	a, f := rc.invoke(ctx, oxid.OpServerAlive2, nil)
+func (t *rpcTalk) serverAlive(rc *rpcConn) {
+	a, f := rc.invoke(oxid.OpServerAlive2, nil)
 	if f != nil {
 		t.result.Detail(rpcServerAlive, f.String())
 		return

@@ -20,11 +20,11 @@ const (
 
 // lookup reads the list of endpoints page by page. It reports whether the
 // connection is still good for further calls.
-func (t *rpcTalk) lookup(ctx context.Context, rc *rpcConn) (good bool) {
+func (t *rpcTalk) lookup(rc *rpcConn) (good bool) {
 	good = true
 	q := epm.LookupRequest{Inquiry: epm.InquireAll, VersionOption: epm.VersionAll, Max: rpcPageEntries}
 	for range rpcMaxPages {
-		a, f := rc.invoke(ctx, epm.OpLookup, q.Encode())
+		a, f := rc.invoke(epm.OpLookup, q.Encode())
 		if f != nil {
 			t.interrupted("ept_lookup", f)
 			good = false
@@ -105,13 +105,18 @@ func rpcWellKnown() []rpcKnown {
 
 // mapKnown asks for well-known interfaces one by one.
 func (t *rpcTalk) mapKnown(ctx context.Context) {
+	if half := rpcHalf(ctx); !half.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, half)
+		defer cancel()
+	}
 	rc, f := rpcDial(ctx, t.call, &t.left)
 	if f != nil {
 		t.result.Detail("ept_map", f.String())
 		return
 	}
 	defer rc.close()
-	m, f := rc.bind(ctx, rpc.EndpointMapper)
+	m, f := rc.bind(rpc.EndpointMapper)
 	if f != nil {
 		t.result.Detail("ept_map", f.String())
 		return
@@ -121,7 +126,7 @@ func (t *rpcTalk) mapKnown(ctx context.Context) {
 	}
 	found := 0
 	for _, known := range rpcWellKnown() {
-		a, f := rc.invoke(ctx, epm.OpMap, rpcMapRequest(epm.TCPTower(known.iface, rpcTransfer(), netip.AddrPort{})))
+		a, f := rc.invoke(epm.OpMap, rpcMapRequest(epm.TCPTower(known.iface, rpcTransfer(), netip.AddrPort{})))
 		if f != nil {
 			t.interrupted("ept_map", f)
 			break

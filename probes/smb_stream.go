@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"time"
 )
 
 // smbMaxMessage bounds the answers. The longest that a NEGOTIATE or a
@@ -37,25 +36,17 @@ func (e *smbError) Error() string {
 // smbStream exchanges framed messages. Once its context is done, every
 // operation fails.
 type smbStream struct {
-	ctx  context.Context
+	ctx  context.Context // the connection was dialed for
 	conn net.Conn
 	buf  []byte // what was received and not yet used
 	read int    // all that was received
-	stop func() bool
 }
 
 func openSMB(ctx context.Context, conn net.Conn) *smbStream {
-	past := time.Unix(1, 0)
-	return &smbStream{
-		ctx: ctx, conn: conn,
-		stop: context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }),
-	}
+	return &smbStream{ctx: ctx, conn: conn}
 }
 
-func (s *smbStream) close() {
-	s.stop()
-	_ = s.conn.Close()
-}
+func (s *smbStream) close() { _ = s.conn.Close() }
 
 // ask sends a message and returns the answer.
 func (s *smbStream) ask(msg []byte) ([]byte, error) {

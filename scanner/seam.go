@@ -123,7 +123,8 @@ type Call struct {
 	To    netip.AddrPort // where to connect
 	Depth Assurance      // how far to prove; AssuranceProtocol asks for no identity
 	Site  string         // site code, empty when not known
-	// Dial opens a connection to To. Each call opens a new one.
+	// Dial opens a connection to To. Each call opens a new one. What waits for the
+	// connection ends when ctx does, as after a deadline; see [Leash].
 	Dial func(ctx context.Context) (net.Conn, Reply)
 }
 

@@ -80,7 +80,7 @@ func (e *engine) talk(j job) {
 			if conn == nil {
 				return nil, reply
 			}
-			return leash(ctx, conn), reply
+			return Leash(ctx, conn), reply
 		},
 	})
 	send(e.ctx, e.results, talked{job: j, started: started, took: time.Since(started), res: res})
@@ -97,8 +97,8 @@ func converse(ctx context.Context, p Probe, c Call) (res Result) {
 	return p.Talk(ctx, c)
 }
 
-// leash makes the reads and writes of a connection end when ctx does.
-func leash(ctx context.Context, conn net.Conn) net.Conn {
+// Leash makes the reads and writes of a connection end when ctx does.
+func Leash(ctx context.Context, conn net.Conn) net.Conn {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return &leashed{Conn: conn, stop: stop}
 }

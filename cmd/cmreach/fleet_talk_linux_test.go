@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -20,32 +21,48 @@ type talker struct {
 	listener, poll, end int
 	service             lab.Service
 	conns               map[int]*conversation
+	idle                []*conversation // to be used again
 	buf                 []byte
 }
 
-// conversation is a connection to the fleet. The service that holds it sees it
-// as a [net.Conn], and is asked to go on each time that something has come.
+// conversation is a connection to the fleet, and after its end another. The
+// service that holds it sees it as a [net.Conn], and is asked to go on each time
+// that something has come.
 type conversation struct {
 	net.Conn
+	host    lab.Host
 	in, out []byte
-	await   func(struct{}) bool // waits for more; false: there will be none
+	ended   bool                // the peer is gone
+	over    bool                // the service has no more to say
+	await   func(struct{}) bool // waits for more; false: there will be none, for nobody
 	goOn    func() (struct{}, bool)
 	stop    func()
 }
 
-// converse begins a conversation.
-func converse(ctx context.Context, service lab.Service, host lab.Host) *conversation {
-	c := &conversation{}
+// converse begins a conversation with a host.
+func (s *talker) converse(ctx context.Context, host lab.Host) *conversation {
+	if n := len(s.idle); n > 0 {
+		c := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		c.host, c.in, c.ended, c.over = host, nil, false, false
+		return c
+	}
+	c := &conversation{host: host}
 	c.goOn, c.stop = iter.Pull(func(await func(struct{}) bool) {
 		c.await = await
-		service.Conn(ctx, c, host)
+		for {
+			s.service.Conn(ctx, c, c.host)
+			if c.over = true; !await(struct{}{}) {
+				return
+			}
+		}
 	})
 	return c
 }
 
 func (c *conversation) Read(b []byte) (int, error) {
 	for len(c.in) == 0 {
-		if !c.await(struct{}{}) {
+		if c.ended || !c.await(struct{}{}) {
 			return 0, io.EOF
 		}
 	}
@@ -69,9 +86,12 @@ func (f *fleet) serve(t testing.TB, port uint16, service lab.Service) {
 	if err := errors.Join(pollErr, endErr, unix.SetNonblock(s.listener, true), s.watch(s.listener), s.watch(s.end)); err != nil {
 		t.Fatal(err)
 	}
+	// Little lives here, and would be marked every few megabytes of garbage.
+	percent := debug.SetGCPercent(1000)
 	ended := make(chan error, 1)
 	go func() { ended <- s.run(t.Context()) }()
 	t.Cleanup(func() {
+		debug.SetGCPercent(percent)
 		_, err := unix.Write(s.end, binary.NativeEndian.AppendUint64(nil, 1))
 		if err := errors.Join(err, <-ended, unix.Close(s.listener), unix.Close(s.poll), unix.Close(s.end)); err != nil {
 			t.Error(err)
@@ -96,6 +116,9 @@ func (s *talker) run(ctx context.Context) error {
 				for fd, c := range s.conns {
 					c.stop()
 					unix.Close(fd)
+				}
+				for _, c := range s.idle {
+					c.stop()
 				}
 				return nil
 			case s.listener:
@@ -135,10 +158,11 @@ func (s *talker) accept(ctx context.Context) error {
 		}
 		// The ACK of a request goes with its answer.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-		s.conns[fd] = converse(ctx, s.service, host)
+		s.conns[fd] = s.converse(ctx, host)
 		if err := s.watch(fd); err != nil {
 			return err
 		}
+		s.hear(fd) // the first request may have come with the end of the handshake
 	}
 }
 
@@ -150,18 +174,22 @@ func (s *talker) hear(fd int) {
 		return
 	}
 	good := n > 0
-	if good {
+	if c.ended = !good; good {
 		c.in = s.buf[:n]
-		_, good = c.goOn()
-		if len(c.out) > 0 {
-			n, err = unix.Write(fd, c.out) // a few hundred bytes: they fit
-			good = good && err == nil && n == len(c.out)
-			c.out = c.out[:0]
-		}
 	}
-	if !good {
-		c.stop()
-		delete(s.conns, fd)
-		unix.Close(fd)
+	c.goOn()
+	if len(c.out) > 0 {
+		n, err = unix.Write(fd, c.out) // a few hundred bytes: they fit
+		good = good && err == nil && n == len(c.out)
+		c.out = c.out[:0]
 	}
+	if good && !c.over {
+		return
+	}
+	if c.ended = true; !c.over {
+		c.goOn()
+	}
+	delete(s.conns, fd)
+	unix.Close(fd)
+	s.idle = append(s.idle, c)
 }

@@ -139,7 +139,7 @@ func dial(ctx context.Context, to netip.AddrPort) (net.Conn, scanner.Reply) {
 	reply := scanner.Reply{Outcome: scanner.Answered, From: to.Addr(), Sent: sent, At: time.Now()}
 	switch {
 	case err == nil:
-		return conn, reply
+		return scanner.Leash(ctx, conn), reply
 	case ctx.Err() != nil:
 		return nil, scanner.Reply{Outcome: scanner.Silent, Sent: sent}
 	default: // loopback refuses nothing that listens: this machine is in trouble

@@ -14,13 +14,9 @@ import (
 // quickACK reports whether the kernel sends ACKs at once.
 func quickACK(t *testing.T, c net.Conn) bool {
 	t.Helper()
-	raw, err := c.(*conn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var v int
 	var optErr error
-	if err := raw.Control(func(fd uintptr) { v, optErr = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK) }); err != nil || optErr != nil {
+	if err := c.(*conn).line.raw.Control(func(fd uintptr) { v, optErr = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK) }); err != nil || optErr != nil {
 		t.Fatal(err, optErr)
 	}
 	return v != 0

@@ -51,6 +51,10 @@ type Connect struct {
 	tiring  int             // how many are being dissolved
 	out     []scanner.Reply // to be told when the lock is let go of
 	ranks   []*flight       // of the volley; Send's
+
+	lines   [2][]*line         // that wait for the next conversation of the family
+	dialing map[*conn]struct{} // not connected yet
+	resets  resets
 }
 
 // Interfaces that Connect is made for.
@@ -82,6 +86,7 @@ func NewConnect(opt Options) (*Connect, error) {
 		flights: make(map[int]*flight),
 		byPorts: make(map[ports]*flight),
 		byEcho:  make(map[*pendingEcho]*flight),
+		dialing: make(map[*conn]struct{}),
 		scratch: make([]byte, 1<<16),
 		crowded: newNeighbourWatch(time.Now(), onLink()),
 	}

@@ -8,7 +8,9 @@
 // waits for all of them in one goroutine, and reads the sender, type and code
 // of ICMP errors from the error queue, so that an ordinary user learns who
 // rejected a packet. With CAP_NET_RAW it also sees the TTL of SYN-ACK and RST,
-// at the price of a socket for each attempt. Elsewhere the dialers
+// at the price of a socket for each attempt. Conversations have sockets of their
+// own, which serve one after the other too; each ends by a RST, as every attempt
+// does, and leaves no TIME_WAIT to either side. Elsewhere the dialers
 // of package net do the work and error numbers must do; [Connect.Notes] says
 // what is lost.
 //

@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flight is a shot, or a connection being dialed, that waits for its answer.
+// flight is a shot that waits for its answer. A connection that is dialed is one
+// beside the books.
 type flight struct {
 	shot  scanner.Shot
 	fd    int // -1: none of its own (echo)
 	age   int32
 	sent  time.Time
-	until time.Time // zero: the dialer's context ends it
+	until time.Time // zero: whoever dials ends it
 	next  time.Time // until, or before it the time up to which it must not be given up
 	over  bool      // that time has passed: it stays while there is room
 	place int       // in its heap of deadlines
@@ -30,14 +31,6 @@ type flight struct {
 	echo                           *pendingEcho
 
 	ttlAccept, ttlReset uint8 // of the latest SYN-ACK and RST, from the tap
-
-	dialed chan dialed // nil for shots; has room for one
-}
-
-// dialed is how dialing ended; fd is -1 without a connection.
-type dialed struct {
-	fd    int
-	reply scanner.Reply
 }
 
 // ports identifies a TCP packet's connection on this machine.
@@ -126,9 +119,6 @@ func (c *Connect) register(f *flight) error {
 	if f.echo != nil {
 		c.byEcho[f.echo] = f
 	}
-	if f.dialed != nil {
-		return nil
-	}
 	c.flying++
 	c.arm(f)
 	return nil
@@ -213,13 +203,11 @@ func (c *Connect) forget(f *flight) {
 			e.book.remove(f.echo)
 		}
 	}
-	if f.dialed == nil {
-		c.flying--
-		if f.over {
-			heap.Remove(&c.over, f.place)
-		} else {
-			heap.Remove(&c.due, f.place)
-		}
+	c.flying--
+	if f.over {
+		heap.Remove(&c.over, f.place)
+	} else {
+		heap.Remove(&c.due, f.place)
 	}
 }
 
@@ -263,37 +251,30 @@ func (c *Connect) makeRoom() bool {
 // land ends a flight with a reply.
 func (c *Connect) land(f *flight, r scanner.Reply) {
 	c.forget(f)
-	if f.dialed == nil {
-		c.discard(f, r.Outcome)
-		c.tell(r)
-		return
-	}
-	if f.shot.Protocol == scanner.TCP && r.Outcome == scanner.Answered {
-		_ = unix.EpollCtl(c.poll, unix.EPOLL_CTL_DEL, f.fd, nil)
-		f.dialed <- dialed{fd: f.fd, reply: r}
-		return
-	}
-	c.dead = append(c.dead, grave{fd: f.fd})
-	f.dialed <- dialed{fd: -1, reply: r}
+	c.discard(f, r.Outcome)
+	c.tell(r)
 }
 
-// lose ends a flight to which nothing came. It is no silence when the SYN may
-// have been dropped by our own kernel.
+// lose ends a flight to which nothing came.
 func (c *Connect) lose(f *flight) {
-	if f.shot.Protocol == scanner.TCP && c.crowded.since(f.shot.Addr, f.sent, time.Now()) {
-		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, errNeighbours))
-		return
-	}
-	if f.held() {
-		c.land(f, localError(f.shot.Key, f.shot.Addr, f.sent, &heldError{to: f.shot.Addr}))
-		return
-	}
-	if f.dialed != nil {
-		c.land(f, f.reply(scanner.Silent, netip.Addr{}))
+	if r := c.unheard(f); r.Outcome != scanner.Silent {
+		c.land(f, r)
 		return
 	}
 	c.forget(f)
 	c.discard(f, scanner.Silent)
+}
+
+// unheard is the reply when nothing came. It is no silence when the SYN was
+// dropped by this machine, or may have been.
+func (c *Connect) unheard(f *flight) scanner.Reply {
+	switch {
+	case f.shot.Protocol == scanner.TCP && c.crowded.since(f.shot.Addr, f.sent, time.Now()):
+		return localError(f.shot.Key, f.shot.Addr, f.sent, errNeighbours)
+	case f.held():
+		return localError(f.shot.Key, f.shot.Addr, f.sent, &heldError{to: f.shot.Addr})
+	}
+	return f.reply(scanner.Silent, netip.Addr{})
 }
 
 // held reports whether the SYN of a flight does not leave this machine. It shows

@@ -82,14 +82,11 @@ func (c *Connect) setUpFlow(fd int, f *flight) error {
 	if f.shot.HopLimit == 0 {
 		set = set[:2]
 	}
-	if f.shot.Protocol == scanner.TCP && f.dialed == nil {
+	if f.shot.Protocol == scanner.TCP {
 		// The kernel holds the last ACK of the handshake back, to send it with the
-		// first data (tcp(7)). There is none: the RST of discard goes in its place,
+		// first data (tcp(7)). A shot has none: the RST of discard goes in its place,
 		// and the peer's service is not troubled with a connection.
 		set = append(set, sockopt{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1})
-	}
-	if f.dialed != nil {
-		holdACK(fd)
 	}
 	bind, more := c.bindTo(f)
 	for _, o := range append(set, more...) {
@@ -143,11 +140,6 @@ func (c *Connect) bindTo(f *flight) (netip.AddrPort, []sockopt) {
 type sockopt struct{ level, name, value int }
 
 func (c *Connect) startTCP(f *flight) error {
-	if c.opt.window != nil {
-		// Only now: the kernel copies every TCP packet for a tap before its filter
-		// drops the raw engine's. Without it the TTL of the answer is not seen.
-		_ = c.openTap(f.shot.Addr.Is6())
-	}
 	if c.tapped(f) {
 		if err := c.openFlow(f, unix.SOCK_STREAM); err != nil {
 			return err
@@ -225,43 +217,53 @@ func (c *Connect) onTCP(f *flight, events uint32) {
 
 // failedTCP ends an attempt to connect by the socket's error.
 func (c *Connect) failedTCP(f *flight) {
-	peer := f.shot.Addr
-	errno, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		c.land(f, localError(f.shot.Key, peer, f.sent, fmt.Errorf("read the socket's error: %w", err)))
-		return
-	}
-	switch e := unix.Errno(errno); e {
-	case 0, unix.ETIMEDOUT: // closed without a reason; the kernel gave up before we did
+	switch r := c.failure(f); r.Outcome {
+	case scanner.Silent:
 		c.lose(f)
-	case unix.ECONNREFUSED:
-		r := f.reply(scanner.Refused, peer)
-		r.TTL = f.ttlReset
-		c.land(f, r)
-	case unix.ECONNRESET, unix.EPIPE: // SYN-ACK first, then RST
-		if f.dialed != nil {
-			r := f.reply(scanner.Cut, peer)
-			r.Err, r.TTL = "connection reset by peer at once", f.ttlReset
-			c.land(f, r)
-			return
-		}
+	case scanner.Cut: // for a single packet the acceptance counts
 		c.landAnswered(f, 0)
-	case unix.EHOSTUNREACH:
-		c.land(f, f.neighbourless())
 	default:
-		c.land(f, localError(f.shot.Key, peer, f.sent, e))
+		c.land(f, r)
 	}
 }
 
-// landAnswered ends an attempt that the peer accepted, when the kernel says so:
+// failure says by the socket's error how an attempt to connect ended.
+func (c *Connect) failure(f *flight) scanner.Reply {
+	peer := f.shot.Addr
+	errno, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return localError(f.shot.Key, peer, f.sent, fmt.Errorf("read the socket's error: %w", err))
+	}
+	switch e := unix.Errno(errno); e {
+	case 0, unix.ETIMEDOUT: // closed without a reason; the kernel gave up before we did
+		return c.unheard(f)
+	case unix.ECONNREFUSED:
+		r := f.reply(scanner.Refused, peer)
+		r.TTL = f.ttlReset
+		return r
+	case unix.ECONNRESET, unix.EPIPE: // SYN-ACK first, then RST
+		r := f.reply(scanner.Cut, peer)
+		r.Err, r.TTL = "connection reset by peer at once", f.ttlReset
+		return r
+	case unix.EHOSTUNREACH:
+		return f.neighbourless()
+	default:
+		return localError(f.shot.Key, peer, f.sent, e)
+	}
+}
+
+// landAnswered ends an attempt that the peer accepted.
+func (c *Connect) landAnswered(f *flight, took time.Duration) { c.land(f, f.answered(took)) }
+
+// answered is the reply when the peer accepted, at the time that the kernel says:
 // this process may have been late to look.
-func (c *Connect) landAnswered(f *flight, took time.Duration) {
+func (f *flight) answered(took time.Duration) scanner.Reply {
 	r := f.reply(scanner.Answered, f.shot.Addr)
 	r.TTL = f.ttlAccept
 	if at := f.sent.Add(took); took > 0 && at.Before(r.At) {
 		r.At = at
 	}
-	c.land(f, r)
+	return r
 }
 
 // hostUnreachable is what a machine says when nobody answers its ARP or
@@ -303,22 +305,31 @@ func (c *Connect) onUDP(f *flight, events uint32) {
 
 // landByICMP ends the flight if its error queue holds an error that decides.
 func (c *Connect) landByICMP(f *flight) bool {
+	r, ok := c.byICMP(f)
+	if ok {
+		c.land(f, r)
+	}
+	return ok
+}
+
+// byICMP is the reply when the error queue holds an error that decides. The lock
+// is held.
+func (c *Connect) byICMP(f *flight) (scanner.Reply, bool) {
+	used := f.pooled
 	for range 16 {
 		_, ctl, err := readErrQueue(f.fd, c.scratch)
 		if err != nil {
-			return false
+			break
 		}
-		used := f.pooled
 		f.pooled = false // it may bear the error beyond this attempt
 		if used && ctl.to != netip.AddrPortFrom(f.shot.Addr, f.shot.Port) {
 			continue // about what the socket did before
 		}
 		if r, ok := c.judge(f, ctl); ok {
-			c.land(f, r)
-			return true
+			return r, true
 		}
 	}
-	return false
+	return scanner.Reply{}, false
 }
 
 // judge says what an entry of the error queue means for the flight.

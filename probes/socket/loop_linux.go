@@ -121,11 +121,14 @@ func (c *Connect) onFlight(f *flight, events uint32) {
 	c.onUDP(f, events)
 }
 
-// noteTTL remembers the TTL of a TCP packet that belongs to a flight.
+// noteTTL remembers the TTL of a TCP packet for the flight that it belongs to.
 func (c *Connect) noteTTL(p ports, reset bool, ttl uint8) {
 	f := c.byPorts[p]
 	switch {
 	case f == nil:
+		if reset {
+			c.resets.note(p, ttl) // perhaps of a connection that is dialed
+		}
 	case reset:
 		f.ttlReset = ttl
 	default:
@@ -139,12 +142,12 @@ func (c *Connect) shutDown() {
 	defer c.unlock()
 	c.closed = true
 	c.replies.close()
+	c.closeLines()
+	for conn := range c.dialing {
+		conn.giveUp()
+	}
 	for _, f := range c.flights {
 		if f.opening { // whoever begins it will close it
-			continue
-		}
-		if f.dialed != nil {
-			c.land(f, localError(0, f.shot.Addr, f.sent, net.ErrClosed))
 			continue
 		}
 		c.dead = append(c.dead, grave{fd: f.fd})
