@@ -38,7 +38,8 @@ bench:
 	$(GO) test -run '^$$' -bench '^BenchmarkPageOfManyHosts' -benchtime 1x ./scanner/report
 
 # against nmap, masscan, zmap and fping, which are installed from Debian;
-# RUNS=N repeats (5), QUICK=1 for one small run
+# RUNS=N repeats (5), QUICK=1 for one small run, WORK=NAME for the works alone
+# whose name, or what follows a comma in it, begins so: WORK=push, WORK='2 %'
 bench-peers:
 	testdata/bench-peers.sh
 

@@ -70,7 +70,7 @@ func TestCapsOfOneSubnet(t *testing.T) {
 	tests := []struct{ rate, share, burst float64 }{
 		{10, 1000, 32}, {1000, 1000, 32}, {8000, 2000, 40}, {100_000, 25_000, 500}, {0, 25_000, 500},
 	}
-	for _, tt := range tests {
+	for _, tt := range tests[:fewer(t, "rates", len(tests), 2)] {
 		c := newCapped(tt.rate)
 		r := rand.New(rand.NewPCG(uint64(tt.rate), 1))
 		start := time.Unix(50, 0)
@@ -121,7 +121,7 @@ func TestCapsOfOneSubnet(t *testing.T) {
 func TestCapsLetASpreadSweepPass(t *testing.T) {
 	for _, rate := range []float64{1000, 100_000, 1_000_000} {
 		c := newCapped(rate)
-		const n = 1 << 18
+		n := fewer(t, "packets", 1<<18, 1<<16)
 		now, held := time.Unix(9, 0), 0
 		for i := range n {
 			at := i * 40503 % 65536 // each once, neighbours far apart

@@ -24,7 +24,7 @@ func TestCongestionFindsABottleneck(t *testing.T) {
 		{5000, 250, 0.05, 0, 1},
 		{10_000, 100, 0, 0, 1},
 	}
-	for _, tt := range tests {
+	for _, tt := range tests[:fewer(t, "networks", len(tests), 3)] {
 		t.Run(fmt.Sprintf("%.0f a second, queue %.0f, loss %.2f, seed %d", tt.rate, tt.queue, tt.loss, tt.seed), func(t *testing.T) {
 			t.Parallel()
 			net := simNet{rtt: 10 * simShort, alive: 0.8, bottleneck: tt.rate, queue: tt.queue, loss: tt.loss}
@@ -46,7 +46,7 @@ func TestCongestionFindsABottleneck(t *testing.T) {
 // Loss that does not depend on the rate does not slow the run.
 func TestCongestionBearsRandomLoss(t *testing.T) {
 	for _, loss := range []float64{0.02, 0.05, 0.1} {
-		for _, ceiling := range []float64{300, 1000, 20_000} {
+		for _, ceiling := range []float64{300, 1000, 20_000}[:fewer(t, "ceilings", 3, 2)] {
 			t.Run(fmt.Sprintf("%.2f at %.0f", loss, ceiling), func(t *testing.T) {
 				t.Parallel()
 				paths := int(6 * ceiling)
@@ -66,10 +66,11 @@ func TestCongestionBearsRandomLoss(t *testing.T) {
 // Without loss the ceiling is reached in a few hundred milliseconds, more only
 // where the round trip is long; and then it is held.
 func TestCongestionReachesFullSpeed(t *testing.T) {
-	for _, tt := range []struct {
+	tests := []struct {
 		rtt   time.Duration
 		after int // tenths of a second
-	}{{simShort, 4}, {20 * simShort, 5}, {80 * simShort, 9}} {
+	}{{simShort, 4}, {20 * simShort, 5}, {80 * simShort, 9}}
+	for _, tt := range tests[:fewer(t, "networks", len(tests), 1)] {
 		run := sim(simNet{rtt: tt.rtt, alive: 0.8}, 100_000, 120_000, 1)
 		if early := run.rates[tt.after]; early < 99_000 {
 			t.Errorf("round trip %s: %.0f a second after %d ms", tt.rtt, early, 100*tt.after)
@@ -105,6 +106,9 @@ func TestCongestionAndSilence(t *testing.T) {
 	if small := sim(simNet{rtt: simShort, machine: 100_000}, 0, 4000, 1); small.took > 1700*time.Millisecond {
 		t.Errorf("1,000 silent hosts with 4 paths took %s for 6 tries", small.took)
 	}
+	if fewer(t, "networks", 4, 2) == 2 {
+		return
+	}
 	few := sim(simNet{rtt: simShort, alive: 0.01}, 100_000, 60_000, 1)
 	if mean := few.mean(6, 20); mean < 99_000 {
 		t.Errorf("one in a hundred answers: %.0f a second", mean)
@@ -119,7 +123,7 @@ func TestCongestionAndSilence(t *testing.T) {
 // after; on its own it takes that for congestion, but recovers.
 func TestCongestionAndBursts(t *testing.T) {
 	net := simNet{rtt: 5 * simShort, alive: 0.8, bursts: []span{{at(1500), at(2500)}, {at(5000), at(6000)}}}
-	for _, ceiling := range []float64{1000, 20_000} {
+	for _, ceiling := range []float64{1000, 20_000}[:fewer(t, "ceilings", 2, 1)] {
 		net.canaries = true
 		run := sim(net, ceiling, int(6*ceiling), 5)
 		for _, from := range []int{33, 68} {

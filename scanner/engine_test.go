@@ -233,6 +233,7 @@ func (still) Send(shots []Shot) (int, error) { return len(shots), nil }
 // A packet makes no garbage: to send it, to match its answer and to finish its
 // path. What a host costs does not depend on how many packets it takes.
 func TestPacketsMakeNoGarbage(t *testing.T) {
+	times := fewer(t, "times", 2000, 100)
 	garbage := func(rows int) float64 {
 		f := newFakeNet(nil)
 		cfg := f.config()
@@ -263,13 +264,13 @@ func TestPacketsMakeNoGarbage(t *testing.T) {
 			}
 			e.outbox = e.outbox[:0]
 		}
-		for range 2000 { // until the buckets and buffers are as big as they get
+		for range times { // until the buckets and buffers are as big as they get
 			check()
 		}
-		return testing.AllocsPerRun(2000, check)
+		return testing.AllocsPerRun(times, check)
 	}
 	few, many := garbage(1), garbage(200)
-	if few > 2 || many > few {
+	if (few > 2 || many > few) && !underRace { // which has garbage of its own
 		t.Errorf("a host of 1 packet allocates %v times, one of 200 packets %v times", few, many)
 	}
 }

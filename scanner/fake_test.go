@@ -186,11 +186,17 @@ func only(t *testing.T, h *Host, p Protocol, port uint16, probe string) Observat
 	return found[0]
 }
 
-// seeds is how many of the simulated networks are run: all, but under the race
-// detector, which looks at goroutines and finds nothing new in the tenth.
-func seeds(all int) int {
-	if underRace {
-		return 1
+// seeds is how many of the simulated networks are run.
+func seeds(t testing.TB, all int) int { return fewer(t, "seeds", all, 1) }
+
+// fewer is how many of something a test takes: all, or some under the race
+// detector, which looks at what goroutines do to one another and finds nothing
+// new in the tenth network. The test says so.
+func fewer(t testing.TB, what string, all, some int) int {
+	t.Helper()
+	if !underRace {
+		return all
 	}
-	return all
+	t.Logf("under the race detector %d %s, else %d", some, what, all)
+	return some
 }

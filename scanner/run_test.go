@@ -160,7 +160,7 @@ func TestLateAnswerCounts(t *testing.T) {
 }
 
 func TestRateIsKept(t *testing.T) {
-	for _, rate := range []float64{10, 1000, 20000} {
+	for _, rate := range []float64{10, 1000, 20000}[:fewer(t, "rates", 3, 2)] {
 		f := newFakeNet(answers(time.Millisecond))
 		cfg := f.config()
 		cfg.Rate = rate

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures cmreach against nmap, masscan, zmap and fping, in a lab of network
 # namespaces: no packet leaves the machine. Installs them from Debian when they
-# are missing. RUNS=N measures each N times (5); QUICK=1 is one small run.
+# are missing. RUNS=N measures each N times (5); QUICK=1 is one small run;
+# WORK=NAME does only the works whose name, or what follows a comma in it, begins
+# so: WORK=push, WORK='all silent', WORK='2 %'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

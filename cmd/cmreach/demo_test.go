@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,15 +20,7 @@ func TestDemo(t *testing.T) {
 		t.Skip("left out by -short: a demonstration takes a while")
 	}
 	dir := t.TempDir()
-	prog := filepath.Join(dir, "cmreach")
-	if runtime.GOOS == "windows" {
-		prog += ".exe"
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", prog, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	prog := builtProgram(t)
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), prog, "demo")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs

@@ -56,21 +56,18 @@ type cmreach struct {
 
 func buildProgram(t testing.TB) cmreach {
 	t.Helper()
+	path := builtProgram(t)
 	dir, err := os.MkdirTemp("", "cmreach-e2e-") // not t.TempDir: others could not enter it
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := cmreach{path: path, dir: filepath.Join(dir, "out")}
 	t.Cleanup(func() {
+		p.raced(t)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
-	p := cmreach{path: filepath.Join(dir, "cmreach"), dir: filepath.Join(dir, "out")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	err = errors.Join(
 		os.Chmod(dir, 0o755),
 		os.Mkdir(p.dir, 0o777),
@@ -82,12 +79,29 @@ func buildProgram(t testing.TB) cmreach {
 	return p
 }
 
+// raceLog is where the race detector writes, in the program's folder, with the
+// number of the process: a process that is killed tells nothing by its exit code.
+const raceLog = "data-race"
+
+// raced fails the test if the race detector wrote anything.
+func (p cmreach) raced(t testing.TB) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(p.dir, raceLog+".*"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, name := range logs {
+		text, err := os.ReadFile(name)
+		t.Errorf("%s: %v\n%s", name, err, text)
+	}
+}
+
 // command prepares the program for a run.
 func (p cmreach) command(t testing.TB, attr *syscall.SysProcAttr, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.path, args...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+p.dir, "HOME="+p.dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+p.dir, "HOME="+p.dir, "GORACE=log_path="+filepath.Join(p.dir, raceLog))
 	cmd.SysProcAttr = attr
 	return cmd
 }

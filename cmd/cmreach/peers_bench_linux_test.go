@@ -208,7 +208,8 @@ func (d *demands) atMost(what string, is, limit float64, unit string) {
 }
 
 // BenchmarkPeers runs the comparison of testdata/bench-peers.sh and prints it.
-// RUNS is how often each is measured (5), QUICK=1 makes everything small.
+// RUNS is how often each is measured (5), QUICK=1 makes everything small, and
+// WORK is a prefix of the names of the works that are done.
 func BenchmarkPeers(b *testing.B) {
 	needRoot(b)
 	for _, x := range tools() {
@@ -225,22 +226,28 @@ func BenchmarkPeers(b *testing.B) {
 	if n, err := number(os.Getenv("RUNS")); err == nil && n > 0 {
 		runs = n
 	}
-	prog := buildProgram(b)
 	var table strings.Builder
 	out := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "work\ttool\tn\twall s\tCPU s\tMB\tpackets\tworst run\n")
-	d := comparePeers(b, prog, hosts, runs, out)
+	c := comparison{b: b, prog: buildProgram(b), hosts: hosts, runs: runs, only: os.Getenv("WORK"), out: out}
+	c.all()
+	if !slices.ContainsFunc(c.names, c.picked) {
+		b.Fatalf("WORK=%q is the name of nothing; there are:\n\t%s", c.only, strings.Join(c.names, "\n\t"))
+	}
 	for b.Loop() { // measured above, each on its own
 	}
 	if err := out.Flush(); err != nil {
 		b.Fatal(err)
 	}
 	fmt.Printf("\n%s\n", table.String())
+	if c.only != "" {
+		fmt.Printf("Only the works of WORK=%q were done; the other demands were not measured.\n", c.only)
+	}
 	if hosts < 1<<16 {
 		fmt.Println("The demands are for 65,536 hosts and 5 runs; this was a small run.")
 	}
 	check := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, line := range d {
+	for _, line := range c.demands {
 		fmt.Fprintln(check, line)
 	}
 	if err := check.Flush(); err != nil {
@@ -248,49 +255,87 @@ func BenchmarkPeers(b *testing.B) {
 	}
 }
 
-// comparePeers does the works of the comparison.
-func comparePeers(b *testing.B, prog cmreach, hosts, runs int, out *tabwriter.Writer) demands {
-	var d demands
+// comparison is what the works of the comparison have in common.
+type comparison struct {
+	b     *testing.B
+	prog  cmreach
+	hosts int
+	runs  int
+	only  string // prefix of the names of the works that are done; empty: of all
+	out   *tabwriter.Writer
+	names []string // of all works
+	demands
+}
+
+// picked says whether a work is to be done: its name, or what follows a comma
+// in it, begins with what was asked for.
+func (c *comparison) picked(name string) bool {
+	return strings.HasPrefix(name, c.only) || strings.Contains(name, ", "+c.only)
+}
+
+// run does a work. Of one that is not to be done there are no medians, and so
+// no demands.
+func (c *comparison) run(w work) medians {
+	c.names = append(c.names, w.name)
+	if !c.picked(w.name) {
+		return nil
+	}
+	return w.compare(c.b, c.prog, c.runs, c.out)
+}
+
+// all does the works.
+func (c *comparison) all() {
 	max := []string{"--rate", "max"}
 	raw := sweep{engine: "raw", args: max}
 	all := work{
-		name: fmt.Sprintf("%d hosts, 4 paths", hosts), plan: fleetPlan{hosts: hosts}, sweep: raw,
+		name: fmt.Sprintf("%d hosts, 4 paths", c.hosts), plan: fleetPlan{hosts: c.hosts}, sweep: raw,
 		tools: []string{"nmap -sS", "nmap -sn -PE", "masscan 300k", "zmap 100k, 4 runs", "fping"},
 	}
-	m := all.compare(b, prog, runs, out)
-	d.atMost("all paths: verdicts not right", float64(m[ours].flaw), 0, "")
-	d.atMost("all paths: wall, of nmap -sS and -sn together", m.share("nmap -sS", "nmap -sn -PE"), 1.0/7, "")
-	d.atMost("all paths: wall, of masscan", m.share("masscan 300k"), 0.55, "")
-	d.atMost("all paths: CPU", m[ours].cpu.Seconds(), 4, " s")
-	d.atMost("all paths: memory", float64(m[ours].peak)/(1<<20), 48, " MB")
+	lossless := math.NaN()
+	if m := c.run(all); m != nil {
+		lossless = m[ours].wall.Seconds()
+		c.atMost("all paths: verdicts not right", float64(m[ours].flaw), 0, "")
+		c.atMost("all paths: wall, of nmap -sS and -sn together", m.share("nmap -sS", "nmap -sn -PE"), 1.0/7, "")
+		c.atMost("all paths: wall, of masscan", m.share("masscan 300k"), 0.55, "")
+		c.atMost("all paths: CPU", m[ours].cpu.Seconds(), 4, " s")
+		c.atMost("all paths: memory", float64(m[ours].peak)/(1<<20), 48, " MB")
+	}
 	for _, percent := range []int{2, 5} {
 		lossy := all
 		lossy.name, lossy.lose, lossy.tools = fmt.Sprintf("%s, %d %% lost", all.name, percent), percent, nil
-		l := lossy.compare(b, prog, runs, out)
-		d.atMost(fmt.Sprintf("%d %% lost: wrong verdicts", percent), float64(l[ours].wrong), 0, "")
-		d.atMost(fmt.Sprintf("%d %% lost: wall, of the run without loss", percent), l[ours].wall.Seconds()/m[ours].wall.Seconds(), 1.5, "")
+		if m := c.run(lossy); m != nil {
+			c.atMost(fmt.Sprintf("%d %% lost: wrong verdicts", percent), float64(m[ours].wrong), 0, "")
+			c.atMost(fmt.Sprintf("%d %% lost: wall, of the run without loss", percent), m[ours].wall.Seconds()/lossless, 1.5, "")
+		}
 	}
+	c.others(max, raw)
+}
+
+// others does the works on fleets of another kind.
+func (c *comparison) others(max []string, raw sweep) {
 	silent := work{
 		name: "1024 hosts, all silent", plan: fleetPlan{hosts: 1024, silent: true}, sweep: sweep{engine: "raw", args: append(max, "--rounds", "5")},
 		tools: []string{"nmap -sS", "nmap -sn -PE", "fping"},
 	}
-	s := silent.compare(b, prog, runs, out)
-	d.atMost("silent: wall", s[ours].wall.Seconds(), 1.6, " s")
-	d.atMost("silent: verdicts not right", float64(s[ours].flaw), 0, "")
+	if m := c.run(silent); m != nil {
+		c.atMost("silent: wall", m[ours].wall.Seconds(), 1.6, " s")
+		c.atMost("silent: verdicts not right", float64(m[ours].flaw), 0, "")
+	}
 	portable := work{
-		name: fmt.Sprintf("%d hosts, 3 ports, ordinary user", hosts), plan: fleetPlan{hosts: hosts, asked: tcpChecks},
+		name: fmt.Sprintf("%d hosts, 3 ports, ordinary user", c.hosts), plan: fleetPlan{hosts: c.hosts, asked: tcpChecks},
 		sweep: sweep{engine: "connect", user: true, args: append(max, "--only", "epm,smb,rc")},
 		tools: []string{"nmap -sT"},
 	}
-	p := portable.compare(b, prog, runs, out)
-	d.atMost("portable engine: verdicts not right", float64(p[ours].flaw), 0, "")
-	d.atMost("portable engine: wall, of nmap -sT", p.share("nmap -sT"), 0.5, "")
+	if m := c.run(portable); m != nil {
+		c.atMost("portable engine: verdicts not right", float64(m[ours].flaw), 0, "")
+		c.atMost("portable engine: wall, of nmap -sT", m.share("nmap -sT"), 0.5, "")
+	}
 	talking := work{
-		name: fmt.Sprintf("%d hosts, push with SMB and EPM", hosts), plan: fleetPlan{hosts: hosts, talks: true, asked: []int{0, 1, 2}},
+		name: fmt.Sprintf("%d hosts, push with SMB and EPM", c.hosts), plan: fleetPlan{hosts: c.hosts, talks: true, asked: []int{0, 1, 2}},
 		sweep: raw, tools: []string{"nmap -sS"},
 	}
-	t := talking.compare(b, prog, runs, out)
-	d.atMost("conversations: verdicts not right", float64(t[ours].flaw), 0, "")
-	d.atMost("conversations: wall, of nmap -sS", t.share("nmap -sS"), 1, "")
-	return d
+	if m := c.run(talking); m != nil {
+		c.atMost("conversations: verdicts not right", float64(m[ours].flaw), 0, "")
+		c.atMost("conversations: wall, of nmap -sS", m.share("nmap -sS"), 1, "")
+	}
 }

@@ -195,7 +195,7 @@ func TestResumeAfterKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 20))
 	name := filepath.Join(prog.dir, "run.jsonl")
 	args := c.check("-o", "jsonl="+name)
-	for i := range 20 {
+	for i := range fewer(t, "kills", 20, 4) {
 		recorded := map[netip.Addr]bool{}
 		if i > 0 {
 			recorded = wholeHosts(t, name)

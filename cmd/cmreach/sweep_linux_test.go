@@ -54,7 +54,7 @@ func eachEngine(t *testing.T, f func(t *testing.T, prog cmreach, p fleetPlan, s 
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel() // most of the time nothing happens but waiting
 			e.args = []string{"--rate", "max"}
-			f(t, prog, fleetPlan{hosts: e.hosts, v6: e.v6}, e.sweep)
+			f(t, prog, fleetPlan{hosts: fewer(t, "hosts", e.hosts, 512), v6: e.v6}, e.sweep)
 		})
 	}
 }
@@ -73,7 +73,7 @@ func TestSweepExact(t *testing.T) {
 func TestSweepSparse(t *testing.T) {
 	needRoot(t)
 	p := million
-	p.hosts = 1 << 12
+	p.hosts = fewer(t, "hosts", 1<<12, 1<<10)
 	f := startFleet(t, p)
 	sc, cost := f.check(t, buildProgram(t), sweep{engine: "raw", args: []string{"--rate", "max"}})
 	sc.report(t, cost)
@@ -83,7 +83,7 @@ func TestSweepSparse(t *testing.T) {
 // TestSweepTalks: what is found open is talked to while the rest is being swept.
 func TestSweepTalks(t *testing.T) {
 	needRoot(t)
-	f := startFleet(t, fleetPlan{hosts: 512, talks: true, asked: []int{0, 1, 2}})
+	f := startFleet(t, fleetPlan{hosts: fewer(t, "hosts", 512, 128), talks: true, asked: []int{0, 1, 2}})
 	sc, cost := f.check(t, buildProgram(t), sweep{engine: "raw", args: []string{"--rate", "max"}})
 	sc.report(t, cost)
 	sc.decided(t, 0)
@@ -121,10 +121,11 @@ func sweepBursts(t *testing.T, but int) {
 	eachEngine(t, func(t *testing.T, prog cmreach, p fleetPlan, s sweep) {
 		f := startFleet(t, p)
 		first := p.hosts * len(fleetChecks) // packets, at the least
-		s.args = []string{"--rate", "4000"}
+		rate := 4000
 		if s.engine == "connect" {
-			s.args = []string{"--rate", "1000"}
+			rate = 1000
 		}
+		s.args = []string{"--rate", fmt.Sprint(fewer(t, "packets a second", rate, p.hosts))} // or no burst falls into the run
 		_, before := f.traffic(t)
 		bursts := 0
 		s.during = func(j *job) {

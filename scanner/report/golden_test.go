@@ -39,6 +39,18 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
+// fewer is how many of something a test takes: all, or some under the race
+// detector, which looks at what goroutines do to one another; neither a browser
+// nor a validator is under it. The test says so.
+func fewer(t testing.TB, what string, all, some int) int {
+	t.Helper()
+	if !underRace {
+		return all
+	}
+	t.Logf("under the race detector %d %s, else %d", some, what, all)
+	return some
+}
+
 func source(b []byte) report.Source {
 	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 }

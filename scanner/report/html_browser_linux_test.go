@@ -50,7 +50,7 @@ func (b *browser) left() (hosts, paths int) {
 // What the page counts is what the record counts.
 func TestPageCountsAgree(t *testing.T) {
 	b := startChromium(t)
-	for _, r := range runs() {
+	for _, r := range runs()[:fewer(t, "runs", len(runs()), 1)] {
 		run := load(t, r.record(t), report.Options{})
 		b.openPage(run)
 		tally := run.Tally
@@ -187,7 +187,7 @@ var markupTexts = []string{
 // Nothing that comes from the network or from a list becomes part of the page.
 func TestPageOfHostileTexts(t *testing.T) {
 	b := startChromium(t)
-	for _, text := range markupTexts {
+	for _, text := range markupTexts[:fewer(t, "texts", len(markupTexts), 3)] {
 		f := oddFinding(text, verdict.Blocked)
 		f.Tags = []scanner.Detail{{Key: text, Value: text}}
 		f.Boundary = text
@@ -258,7 +258,7 @@ func TestPageIsAccessible(t *testing.T) {
 	b := startChromium(t)
 	for _, width := range []int{1280, 390} {
 		b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}, nil)
-		for _, r := range runs() {
+		for _, r := range runs()[:fewer(t, "runs", len(runs()), 1)] {
 			b.openPage(load(t, r.record(t), report.Options{}))
 			b.eval(`document.querySelector("button.open").click()`, nil)
 			var faults []string
