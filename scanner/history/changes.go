@@ -66,6 +66,12 @@ type Changes struct {
 	Unreached int `json:"unreached"`
 	Paths     int `json:"paths"` // that are remembered now
 
+	// Untold counts the changes of earlier runs that are told here because the
+	// receiver of a notification could not be told then, and UntoldSince is the first of these
+	// runs. The lists have these paths as they are now.
+	Untold      int       `json:"untold,omitempty"`
+	UntoldSince time.Time `json:"untold_since,omitzero"`
+
 	First    bool      `json:"first"`             // nothing was remembered: there was no state, or it was lost
 	Started  time.Time `json:"started"`           // this run
 	Previous time.Time `json:"previous,omitzero"` // the start of the run before
@@ -79,7 +85,7 @@ type Changes struct {
 // Paths that are still broken, or still flapping, are none.
 func (c *Changes) Changed() bool {
 	n := c.Counts
-	return n.Broken+n.Recovered+n.Gone+n.Added+c.NewlyFlapping > 0
+	return n.Broken+n.Recovered+n.Gone+n.Added+c.NewlyFlapping > 0 || !c.UntoldSince.IsZero()
 }
 
 // Silent reports whether a job that tells changes alone may say nothing: the run
