@@ -51,6 +51,8 @@ type Changes struct {
 
 	// NewlyFlapping are those of Flapping that were not so before.
 	NewlyFlapping int `json:"newly_flapping"`
+	// GoneBroken are those of Gone that did not work.
+	GoneBroken int `json:"gone_broken"`
 	// Unconfirmed counts paths that fare otherwise than is believed of them, not
 	// yet for long enough.
 	Unconfirmed int `json:"unconfirmed"`
@@ -85,7 +87,18 @@ type Changes struct {
 // Paths that are still broken, or still flapping, are none.
 func (c *Changes) Changed() bool {
 	n := c.Counts
-	return n.Broken+n.Recovered+n.Gone+n.Added+c.NewlyFlapping > 0 || !c.UntoldSince.IsZero()
+	return n.Broken+n.Recovered+c.NewlyFlapping+c.GoneBroken > 0 || c.otherPlan() || !c.UntoldSince.IsZero()
+}
+
+// planShare is the part of all paths that must come or go to be news.
+const planShare = 10
+
+// otherPlan reports whether the plan is another one now. A list of targets that
+// somebody's directory writes changes a little each hour, and who is told of that each
+// hour reads nothing any more; one that was halved by mistake is news.
+func (c *Changes) otherPlan() bool {
+	n := c.Counts
+	return n.Gone+n.Added > 0 && planShare*(n.Gone+n.Added) >= c.Paths+n.Gone
 }
 
 // Silent reports whether a job that tells changes alone may say nothing: the run

@@ -59,6 +59,9 @@ func (c *Comparison) End(complete bool) Changes {
 		for _, p := range h.paths {
 			if p.now == kindNone && complete {
 				out.add(&out.gone, h, &p)
+				if p.troubled() || p.flapping {
+					out.ch.GoneBroken++
+				}
 				c.note(key, h, &p, true)
 				c.retell(&out, key, h, &p, true)
 				continue
