@@ -186,11 +186,11 @@ func (m *Message) changes() []section {
 	}
 	var out []section
 	out = append(out, items("New failures", c.Broken, c.Counts.Broken, broke)...)
-	out = append(out, items("Recovered", c.Recovered, c.Counts.Recovered, recovered)...)
+	out = append(out, items("Recovered", c.Recovered, c.Counts.Recovered, was)...)
 	if c.NewlyFlapping > 0 {
 		out = append(out, items("Flapping: open and failing by turns", c.Flapping, c.Counts.Flapping, path)...)
 	}
-	out = append(out, items("No longer in the plan: nothing is known of them", c.Gone, c.Counts.Gone, path)...)
+	out = append(out, items("No longer in the plan: nothing is known of them", c.Gone, c.Counts.Gone, was)...)
 	if !c.First { // else all of it is
 		out = append(out, items("New in the plan", c.Added, c.Counts.Added, path)...)
 	}
@@ -204,7 +204,10 @@ func (m *Message) changes() []section {
 	if !c.UntoldSince.IsZero() {
 		s := "this message could not be sent then; it says how things are now"
 		if c.Untold > 0 {
-			s = counted(c.Untold, "change that", "changes that") + " could not be told then: what became of them is said above as it is now"
+			s = counted(c.Untold, "change", "changes") + " could not be told then, and is said above as it is now"
+			if c.Untold > 1 {
+				s = strings.Replace(s, "is said", "are said", 1)
+			}
 		}
 		out = append(out, section{"Told late, since the run of " + stamp(c.UntoldSince), []string{s}})
 	}
@@ -218,8 +221,8 @@ func (m *Message) differences() []section {
 		return nil
 	}
 	return slices.Concat(
-		items("Worse", d.Worse, d.Counts.Worse, broke), items("Better", d.Better, d.Counts.Better, recovered),
-		items("In the old record alone: nothing is known of them", d.Gone, d.Counts.Gone, path), items("In the new record alone", d.Added, d.Counts.Added, broke),
+		items("Worse", d.Worse, d.Counts.Worse, broke), items("Better", d.Better, d.Counts.Better, was),
+		items("In the old record alone: nothing is known of them", d.Gone, d.Counts.Gone, was), items("In the new record alone", d.Added, d.Counts.Added, broke),
 	)
 }
 
@@ -304,17 +307,25 @@ func path(i history.Item) string {
 
 func broke(i history.Item) string {
 	s := path(i) + ": " + i.State.String()
+	if i.Steady {
+		s += ", steadily, after flapping"
+	}
 	if i.Message != "" {
 		s += ": " + i.Message
 	}
 	return s
 }
 
-func recovered(i history.Item) string {
-	if i.Was == verdict.StateUnknown {
+// was says what a path was that works now, or that is not checked now.
+func was(i history.Item) string {
+	switch {
+	case i.Steady:
+		return path(i) + ": open, steadily, after flapping"
+	case i.Was == verdict.StateUnknown:
 		return path(i)
+	default:
+		return path(i) + ": was " + i.Was.String()
 	}
-	return path(i) + ": was " + i.Was.String()
 }
 
 // line cleans and bounds a text for one line.
