@@ -49,9 +49,6 @@ type Cause struct {
 // Seen is what was found, from here, of a service whose paths start elsewhere.
 func (c *Cause) Seen() verdict.State { return c.seen }
 
-// SameHosts reports whether two causes of one run cover the same hosts.
-func (c *Cause) SameHosts(o *Cause) bool { return c.Hosts == o.Hosts && c.who == o.who }
-
 // answers is 1 for untested paths whose service was seen to answer: they come last.
 func (c *Cause) answers() int {
 	if c.seen == verdict.Open {

@@ -12,7 +12,9 @@ import (
 // sort parts the causes by what is to be done about them, those of the most
 // hosts first.
 func (t *text) sort() {
-	for _, c := range t.fold() {
+	list, folded := cause.Fold(t.r.Causes)
+	t.folded = folded
+	for _, c := range list {
 		switch {
 		case t.r.Tally.Fail.Has(c.State):
 			t.failing = append(t.failing, c)
@@ -31,38 +33,6 @@ func (t *text) sort() {
 	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.tolerated} {
 		slices.SortStableFunc(list, func(a, b cause.Cause) int { return cmp.Compare(b.Hosts, a.Hosts) })
 	}
-}
-
-// fold joins the causes that say the same of the same hosts, as one port is in
-// the rows of several profiles.
-func (t *text) fold() []cause.Cause {
-	type alike struct {
-		said  string
-		state verdict.State
-	}
-	var list []cause.Cause
-	at := map[alike]int{}
-	t.folded = map[string]string{}
-	for _, c := range t.r.Causes {
-		k := alike{said(c), c.State}
-		i, have := at[k]
-		if !have || k.said == c.Message || !list[i].SameHosts(&c) {
-			at[k] = len(list)
-			list = append(list, c)
-			continue
-		}
-		into := &list[i]
-		t.folded[c.ID] = into.ID
-		into.Paths += c.Paths
-		into.Message = k.said + ": " + paths(into.Paths)
-		into.Requirements = slices.Concat(into.Requirements, c.Requirements)
-		for _, a := range c.Advice {
-			if !slices.Contains(into.Advice, a) {
-				into.Advice = append(slices.Clip(into.Advice), a)
-			}
-		}
-	}
-	return list
 }
 
 // section is a part of the causes, under a head.

@@ -327,15 +327,7 @@ func (t *text) kind(c *cause.Cause) string {
 }
 
 // profilesOf are the profiles of the rows of a cause.
-func (t *text) profilesOf(c *cause.Cause) []string {
-	var list []string
-	for _, id := range c.Requirements {
-		if p := profileOf(id); !slices.Contains(list, p) {
-			list = append(list, p)
-		}
-	}
-	return list
-}
+func (t *text) profilesOf(c *cause.Cause) []string { return c.Profiles() }
 
 // notHere sums up what this run did not test. Nothing while that is all there is
 // to say, and little: then each command is shown.

@@ -257,14 +257,19 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 func (m *Message) causes() section {
 	s := section{title: "Causes of all that fails now, and what to do"}
 	n := 0
-	for _, c := range m.Run.Causes {
+	list, _ := cause.Fold(m.Run.Causes)
+	for _, c := range list {
 		if c.State == verdict.Untested {
 			continue
 		}
 		if n++; n > maxCauses {
 			continue
 		}
-		s.lines = append(s.lines, line(fmt.Sprintf("%d. %s", n, c.Message)))
+		text := fmt.Sprintf("%d. %s", n, c.Message)
+		if profiles := c.Profiles(); len(m.Run.Header.Profiles) > 1 {
+			text += " (" + strings.Join(profiles, ", ") + ")"
+		}
+		s.lines = append(s.lines, line(text))
 		if do := firstAdvice(c); do != "" {
 			s.lines = append(s.lines, line("   do: "+do))
 		}
