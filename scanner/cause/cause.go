@@ -99,15 +99,13 @@ func (g *Grouper) Causes() []Cause {
 	for k, g := range b.groups {
 		out = append(out, g.cause(k, b.open))
 	}
-	slices.SortFunc(out, func(a, b Cause) int {
-		return cmp.Or(
-			cmp.Compare(rank(a.State), rank(b.State)),
-			cmp.Compare(a.answers(), b.answers()),
-			cmp.Compare(b.Paths, a.Paths),
-			cmp.Compare(a.ID, b.ID),
-		)
-	})
+	slices.SortFunc(out, func(a, b Cause) int { return cmp.Or(weigh(a, b), cmp.Compare(a.ID, b.ID)) })
 	return out
+}
+
+// weigh orders causes by what is to be done about them, and by how much they break.
+func weigh(a, b Cause) int {
+	return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.answers(), b.answers()), cmp.Compare(b.Paths, a.Paths))
 }
 
 // rank is the order of the reports: what fails, what this machine could not

@@ -29,7 +29,7 @@ func (c *Cause) Profiles() []string {
 // Fold joins the causes that say the same of the same hosts, as one port is in
 // the rows of several profiles. It is for people, who read a sentence twice and look
 // for the difference. Of a cause that was joined, into has the ID of the one that it
-// is part of. The list itself stays as it is.
+// is part of. Those that break the most come first. The list itself stays as it is.
 func Fold(list []Cause) (out []Cause, into map[string]string) {
 	type alike struct {
 		sentence, reason string
@@ -58,6 +58,9 @@ func Fold(list []Cause) (out []Cause, into map[string]string) {
 				one.Advice = append(slices.Clip(one.Advice), a)
 			}
 		}
+	}
+	if len(into) > 0 { // some break more now
+		slices.SortStableFunc(out, weigh)
 	}
 	return out, into
 }

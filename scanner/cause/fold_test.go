@@ -53,6 +53,13 @@ func TestFold(t *testing.T) {
 				"198.18.0.1 rejects TCP 445 (administratively prohibited) to 198.19.0.0/24: 6 paths [b]",
 			},
 		},
+		"together they break the most": {
+			map[string][]int{"a/smb": {1, 2, 3, 4, 5, 6, 7}, "b/smb": {1, 2, 3, 4}, "c/smb": {1, 2, 3, 4}},
+			[]string{
+				"198.18.0.1 rejects TCP 445 (administratively prohibited) to 198.19.0.0/24: 8 paths [b c]",
+				"198.18.0.1 rejects TCP 445 (administratively prohibited) to 198.19.0.0/24: 7 paths [a]",
+			},
+		},
 	} {
 		list := causes(c.rows, router)
 		before := fmt.Sprint(list)
