@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/probes"
 	"cmreach/profiles"
 	"cmreach/scanner"
@@ -29,7 +30,6 @@ func (p *program) check(args []string) (int, error) {
 	s := &f.selection
 	how, flagErr := f.reportFlags.read(p)
 	job := how.job
-	news, newsErr := f.notify.read(p, os.LookupEnv)
 	dns, notes := nameService(net.DefaultResolver), []string(nil)
 	complete := func(list []*profiles.Profile, site *profiles.Site) (err error) {
 		if err = how.writable(); err == nil { // else nothing is to be sent
@@ -37,14 +37,14 @@ func (p *program) check(args []string) (int, error) {
 		}
 		return err
 	}
-	if flagErr != nil || newsErr != nil {
+	if flagErr != nil {
 		complete = nil
 	}
 	plan, limits, err := p.build(s, f.set.Args(), complete)
 	if err == nil && f.continues != nil {
 		err = f.continues.fits(plan, f)
 	}
-	if err := errors.Join(flagErr, newsErr, err); err != nil {
+	if err := errors.Join(flagErr, err); err != nil {
 		return 0, usage(err)
 	}
 	if err := job.open(p, plan.Vantage, plan.Site); err != nil {
@@ -67,11 +67,11 @@ func (p *program) check(args []string) (int, error) {
 			return 0, usage(err)
 		}
 	}
-	return c.carryOut(f, news)
+	return c.carryOut(f)
 }
 
 // carryOut does the check, and tells what came of it.
-func (c *checkRun) carryOut(f *checkFlags, news receivers) (int, error) {
+func (c *checkRun) carryOut(f *checkFlags) (int, error) {
 	run, err := c.do()
 	if err := c.capture.close(); err != nil {
 		c.warn(err) // the findings stand without it
@@ -86,9 +86,7 @@ func (c *checkRun) carryOut(f *checkFlags, news receivers) (int, error) {
 		return 0, err
 	}
 	c.whatNext(run, f)
-	told := news.tell(c.program, run, run.Exit(), c.more())
-	code, err := c.job.finish(run) // after the news: a run that is killed in between tells them again
-	return worse(code, told), err
+	return c.conclude(c.program, &notify.Message{Run: run, Exit: run.Exit(), More: c.more()})
 }
 
 // settings are the flags of a run and what was read out of them.

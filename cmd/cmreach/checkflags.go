@@ -19,7 +19,6 @@ type checkFlags struct {
 	pcap      string
 	pcapAll   bool
 	resume    string
-	notify    notifyFlags
 	set       *pflag.FlagSet
 	continues *prior // the record that is gone on with; nil: a new run
 }
@@ -33,7 +32,6 @@ func (p *program) checkFlagSet() *checkFlags {
 	f.set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no remarks")
 	f.set.StringVar(&f.pcap, "pcap", "", "`FILE` for the packets of the sweep as evidence (pcapng; raw engine)")
 	f.set.BoolVar(&f.pcapAll, "pcap-all", false, "with --pcap: the packets of all paths, not of the failed ones alone")
-	f.notify.register(f.set)
 	return f
 }
 

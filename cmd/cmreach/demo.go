@@ -173,11 +173,12 @@ func (d *demonstration) check(c lab.Check, outs []output, show bool) (*report.Ru
 // mergeRuns joins the records into one verdict per profile, as "cmreach merge"
 // would, and returns the number of differences from what was planted.
 func (d *demonstration) mergeRuns(records []string) (int, error) {
-	run, done, err := d.mergeRecords(records, report.Options{Fail: verdict.FailOn{States: verdict.DefaultFail}})
+	merged, err := d.mergeRecords(records, report.Options{Fail: verdict.FailOn{States: verdict.DefaultFail}})
 	if err != nil {
 		return 0, err
 	}
-	defer done()
+	defer merged.done()
+	run := merged.Run
 	for _, o := range []output{{"jsonl", d.file("merged.jsonl")}, {"json", d.file("merged.json")}, {"text", d.file("merged.txt")}, {"html", d.file("merged.html")}} {
 		if err := d.render(o, run, d.look(d.verbose)); err != nil {
 			return 0, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/profiles"
 	"cmreach/scanner/history"
 	"cmreach/scanner/report"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -17,6 +19,8 @@ func (p *program) diff(args []string) (int, error) {
 	outputs := fs.StringArrayP("output", "o", nil, "`FORMAT[=FILE]`: text, json, junit; may be repeated (default text)")
 	fail := fs.StringSlice("fail-on", nil, "`STATE`s that count as broken besides blocked, closed, wrong-service and wrong-host")
 	verbose := fs.BoolP("verbose", "v", false, "all changes, with the hosts")
+	var told notifyFlags
+	told.register(fs, "something got worse or better, has left or joined the plan")
 	logFlag(fs)
 	if err := parse(fs, args); err != nil {
 		return 0, err
@@ -28,19 +32,20 @@ func (p *program) diff(args []string) (int, error) {
 		}
 	}
 	set, failErr := failOn(*fail)
+	news, newsErr := told.read(p, os.LookupEnv)
 	var argErr error
 	if fs.NArg() != 2 {
 		argErr = errors.New("name two records: cmreach diff OLD.jsonl NEW.jsonl (check writes them with -o jsonl=FILE)")
 	} else if fs.Arg(0) == "-" && fs.Arg(1) == "-" {
 		argErr = errors.New("both records cannot come from standard input: name a file for one")
 	}
-	if err := errors.Join(outErr, failErr, argErr); err != nil {
+	if err := errors.Join(outErr, failErr, newsErr, argErr); err != nil {
 		return 0, usage(err)
 	}
 	if err := writable(outs); err != nil {
 		return 0, usage(err)
 	}
-	r, err := p.compareRecords(fs.Arg(0), fs.Arg(1), set)
+	r, last, err := p.compareRecords(fs.Arg(0), fs.Arg(1), set)
 	if err != nil {
 		return 0, err
 	}
@@ -53,12 +58,13 @@ func (p *program) diff(args []string) (int, error) {
 			return 0, err
 		}
 	}
-	return r.Exit, nil
+	m := notify.Message{Run: last, Diff: r, Exit: r.Exit, Records: []report.DiffRun{r.Old, r.New}, More: showAgain("diff -v", fs.Args())}
+	return worse(r.Exit, news.tell(p, nil, &m)), nil
 }
 
 // compareRecords reads two records, judges both by the rules of this version,
-// and compares them path by path.
-func (p *program) compareRecords(older, newer string, set verdict.FailOn) (*report.DiffReport, error) {
+// and compares them path by path. With the comparison it returns the later run.
+func (p *program) compareRecords(older, newer string, set verdict.FailOn) (r *report.DiffReport, last *report.Run, err error) {
 	d := history.NewDiffer(set.All())
 	var runs [2]*report.Run
 	var names [2]string
@@ -68,12 +74,12 @@ func (p *program) compareRecords(older, newer string, set verdict.FailOn) (*repo
 			name = "standard input"
 		}
 		if err != nil {
-			return nil, usage(badRecord(name, err))
+			return nil, nil, usage(badRecord(name, err))
 		}
 		defer done()
 		run, err := report.Load(source, report.Options{Judge: judgeBriefly, Fail: set})
 		if err != nil {
-			return nil, usage(badRecord(name, err))
+			return nil, nil, usage(badRecord(name, err))
 		}
 		if run.Truncated != nil {
 			fmt.Fprintf(p.stderr, "cmreach: %s: %v: what it lacks is left out\n", name, run.Truncated)
@@ -81,24 +87,28 @@ func (p *program) compareRecords(older, newer string, set verdict.FailOn) (*repo
 		runs[i], names[i] = run, name
 	}
 	if err := p.comparable(runs, names); err != nil {
-		return nil, usage(err)
+		return nil, nil, usage(err)
 	}
 	for i, take := range []func([]verdict.Finding){d.Old, d.New} {
 		for h, err := range runs[i].Hosts() {
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", names[i], err)
+				return nil, nil, fmt.Errorf("%s: %w", names[i], err)
 			}
 			take(h.Findings)
 		}
 	}
-	r := &report.DiffReport{Old: diffRun(names[0], runs[0]), New: diffRun(names[1], runs[1])}
+	r = &report.DiffReport{Old: recordedRun(names[0], runs[0]), New: recordedRun(names[1], runs[1])}
 	if r.Diff = d.Diff(r.Old.Complete, r.New.Complete); r.Counts.WorseRequired > 0 {
 		r.Exit = verdict.ExitFailed
 	}
-	return r, nil
+	return r, runs[1], nil
 }
 
-func diffRun(name string, run *report.Run) report.DiffRun {
+// recordedRun says which recorded run a comparison or a message is of.
+func recordedRun(name string, run *report.Run) report.DiffRun {
+	if name == "-" {
+		name = "standard input"
+	}
 	return report.DiffRun{File: name, Scanner: run.Header.Scanner, Started: run.Header.Started, Complete: run.Complete()}
 }
 

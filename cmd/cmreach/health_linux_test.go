@@ -7,16 +7,21 @@ import (
 	"cmreach/scanner/history"
 	"cmreach/scanner/lab"
 	"cmreach/scanner/verdict"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,8 +32,8 @@ import (
 var updateHealth = flag.Bool("update-health", false, "write the transcript of the health job anew")
 
 // TestHealthJob plays the runs of a health job while the network changes, and
-// compares what each of them prints, to which output, and with which exit code,
-// with the transcript testdata/history/job.txt.
+// compares what each of them prints, to which output, whom it notifies of what,
+// and with which exit code, with the transcript testdata/history/job.txt.
 func TestHealthJob(t *testing.T) {
 	needRoot(t)
 	j := &healthJob{t: t, prog: buildProgram(t), targets: []string{"198.19.1.1", "198.19.1.2", "198.19.1.3"}}
@@ -40,6 +45,7 @@ func TestHealthJob(t *testing.T) {
 	j.lab = startLab(t, n)
 	quickNeighbours(t, j.lab, "r1")
 	state := filepath.Join(j.prog.dir, "state")
+	j.hook()
 
 	j.run("the first run: everything is open")
 	j.run("nothing changed")
@@ -81,6 +87,25 @@ func TestHealthJob(t *testing.T) {
 	for range 4 {
 		j.run("r1 lets TCP 445 through")
 	}
+	j.refuses.Store(true)
+	j.block()
+	j.run("r1 rejects TCP 445, and the receiver of notifications refuses them")
+	j.run("both still do")
+	j.refuses.Store(false)
+	j.run("r1 still rejects, and the receiver takes notifications again")
+	j.run("nothing changed")
+	j.refuses.Store(true)
+	j.unblock()
+	j.run("r1 lets TCP 445 through, and the receiver refuses again")
+	j.refuses.Store(false)
+	j.run("the receiver takes notifications again")
+	j.refuses.Store(true)
+	j.block()
+	j.run("r1 rejects TCP 445, and the receiver refuses")
+	j.refuses.Store(false)
+	j.unblock()
+	j.run("both are well before anybody was told")
+	j.run("nothing changed")
 	j.compare("../../testdata/history/job.txt")
 }
 
@@ -92,6 +117,42 @@ type healthJob struct {
 	targets    []string
 	transcript strings.Builder
 	n          int
+
+	url     string      // of the receiver of notifications
+	refuses atomic.Bool // it answers with status 403
+	mu      sync.Mutex
+	told    []string
+}
+
+// hook starts the receiver, on the machine that the job runs on.
+func (j *healthJob) hook() {
+	var l net.Listener
+	j.must(j.lab.In("", func() (err error) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	}))
+	j.url = "http://" + l.Addr().String() + "/sEcReT"
+	s := &http.Server{ReadTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if j.refuses.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		var got struct{ Text string }
+		err := json.NewDecoder(r.Body).Decode(&got)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.told = append(j.told, got.Text); err != nil {
+			j.told = append(j.told, err.Error())
+		}
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	j.t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			j.t.Error(err)
+		}
+	})
 }
 
 func (j *healthJob) must(err error) {
@@ -127,7 +188,7 @@ func (j *healthJob) ip(args ...string) {
 
 // args are those of every run.
 func (j *healthJob) args(more ...string) []string {
-	args := []string{"check", "-p", "push", "--only", "icmp,smb", "--timeout", "250ms", "--state", "state"}
+	args := []string{"check", "-p", "push", "--only", "icmp,smb", "--timeout", "250ms", "--state", "state", "--notify", j.url}
 	return append(append(args, more...), j.targets...)
 }
 
@@ -166,6 +227,17 @@ func (j *healthJob) finish(what string, p *process) {
 	for line := range strings.Lines(p.errs.String()) {
 		j.transcript.WriteString("stderr: " + line)
 	}
+	j.mu.Lock()
+	for _, text := range j.told {
+		text, _, _ = strings.Cut(text, "\nTo see more\n")
+		for line := range strings.Lines(text) {
+			if line != "\n" {
+				j.transcript.WriteString("notified: " + line)
+			}
+		}
+	}
+	j.told = nil
+	j.mu.Unlock()
 	fmt.Fprintf(&j.transcript, "exit code %d\n\n", p.ProcessState.ExitCode())
 }
 
@@ -228,6 +300,8 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`2\d\d\d-\d\d-\d\d( |\n +)\d\d:\d\d:\d\d UTC`), "DATE"},
 	{regexp.MustCompile(`(?m)^cmreach \S+, push from .*(\n  .*)*`), "ABOUT"},
+	{regexp.MustCompile(`(?m) from \S+$`), " from HERE"},
+	{regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`), "HOOK"},
 }
 
 // compare holds the transcript against a file.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/scanner"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
@@ -34,50 +35,61 @@ func (p *program) merge(args []string) (int, error) {
 		return stateExit(err), err
 	}
 	defer job.close()
-	run, done, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
+	run, err := p.mergeRecords(fs.Args(), job.options(report.Options{Fail: how.fail}, true))
 	if err != nil {
 		return 0, err
 	}
-	defer done()
+	defer run.done()
 	if err := job.refused(); err != nil {
 		return 0, err
 	}
-	if err := how.render(p, run, nil); err != nil {
+	if err := how.render(p, run.Run, nil); err != nil {
 		return 0, err
 	}
-	return job.finish(run)
+	return how.conclude(p, &notify.Message{Run: run.Run, Exit: run.Exit(), Records: run.of, More: showAgain("merge -v", fs.Args())})
 }
 
-// mergeRecords joins records into a run, which is there until done is called.
-func (p *program) mergeRecords(names []string, o report.Options) (run *report.Run, done func(), err error) {
+// mergedRun is a run that was joined out of records. It is there until done is
+// called.
+type mergedRun struct {
+	*report.Run
+	of   []report.DiffRun
+	done func()
+}
+
+// mergeRecords joins records into a run.
+func (p *program) mergeRecords(names []string, o report.Options) (_ *mergedRun, err error) {
 	var m merger
 	defer m.close()
 	for _, name := range names {
 		if err := m.open(p, name); err != nil {
-			return nil, nil, usage(err)
+			return nil, usage(err)
 		}
 	}
 	if err := m.agree(); err != nil {
-		return nil, nil, usage(err)
+		return nil, usage(err)
 	}
 	spool, err := os.CreateTemp("", "cmreach-*.jsonl")
 	if err != nil {
-		return nil, nil, usage(fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder", os.TempDir(), reason(err)))
+		return nil, usage(fmt.Errorf("cannot write a temporary record in %s: %w: set TMPDIR to another folder", os.TempDir(), reason(err)))
 	}
-	done = func() { _ = os.Remove(spool.Name()) }
+	out := &mergedRun{done: func() { _ = os.Remove(spool.Name()) }}
 	defer func() {
 		if err != nil {
-			done()
+			out.done()
 		}
 	}()
 	if err := errors.Join(m.write(record.NewWriter(spool)), spool.Close()); err != nil {
-		return nil, nil, fmt.Errorf("merge the records: %w", err)
+		return nil, fmt.Errorf("merge the records: %w", err)
 	}
-	run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, o)
+	out.Run, err = report.Load(func() (io.ReadCloser, error) { return os.Open(spool.Name()) }, o)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the merged record: %w", err)
+		return nil, fmt.Errorf("read the merged record: %w", err)
 	}
-	return run, done, nil
+	for i, r := range m.runs {
+		out.of = append(out.of, recordedRun(names[i], r.Run))
+	}
+	return out, nil
 }
 
 // recordNames checks the arguments of merge.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmreach/cmd/cmreach/notify"
-	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
 	"errors"
 	"fmt"
@@ -33,9 +32,9 @@ type notifyFlags struct {
 	set *pflag.FlagSet
 }
 
-func (f *notifyFlags) register(fs *pflag.FlagSet) {
+func (f *notifyFlags) register(fs *pflag.FlagSet, when string) {
 	f.set = fs
-	fs.StringArrayVar(&f.urls, "notify", nil, "tell this `URL` when something changed (with --state), or when the result is not 0 (without): https, slack+https, teams+https, smtp, smtps, syslog, syslog+tcp; ${NAME} in it is taken from the environment; may be repeated")
+	fs.StringArrayVar(&f.urls, "notify", nil, "tell this `URL` when "+when+": https, slack+https, teams+https, smtp, smtps, syslog, syslog+tcp; ${NAME} in it is taken from the environment; may be repeated")
 	fs.StringVar(&f.file, "notify-file", "", "`FILE` with one such URL a line, which nobody else should read")
 	fs.DurationVar(&f.timeout, notifyTimeFlag, notify.DefaultTimeout, "how long (`TIME`) to try, in all")
 }
@@ -131,36 +130,74 @@ func (f *notifyFlags) lines(p *program) ([]numbered, error) {
 	return out, nil
 }
 
-// tell notifies the receivers, if there is something to tell, and reports
-// whether all of them were told. A run that was interrupted tells nothing: who
-// did it knows.
-func (r receivers) tell(p *program, run *report.Run, exit int, more string) bool {
-	if len(r.list) == 0 || !news(run, exit) {
-		return true
+// ids tell the receivers apart, for the state file.
+func (r receivers) ids() []string {
+	var out []string
+	for _, to := range r.list {
+		out = append(out, to.ID())
 	}
-	m := &notify.Message{Run: run, Changes: run.Changes, Exit: exit, More: more, Now: time.Now()}
-	err := notify.Send(p.ctx, r.list, m, notify.Options{Timeout: r.timeout})
-	if err != nil {
+	return out
+}
+
+// tell notifies the receivers, each if there is something to tell it, and
+// reports whether all of them were told. The state remembers for those who were
+// not. A run that was interrupted tells nothing, for who did it knows; the next
+// one tells it.
+func (r receivers) tell(p *program, job *stateJob, m *notify.Message) bool {
+	m.Now = time.Now()
+	var list []notify.Delivery
+	var places []int
+	for i, to := range r.list {
+		own := *m
+		own.Changes = job.changes(i, m.Run)
+		switch {
+		case !news(&own):
+		case m.Run.End.Interrupted && m.Diff == nil:
+			job.told(i, false)
+		default:
+			list, places = append(list, notify.Delivery{To: to, Message: &own}), append(places, i)
+		}
+	}
+	errs := notify.Send(p.ctx, list, notify.Options{Timeout: r.timeout})
+	for at, i := range places {
+		job.told(i, errs[at] == nil)
+	}
+	if err := errors.Join(errs...); err != nil {
 		p.complain(err)
+		return false
 	}
-	return err == nil
+	return true
 }
 
 // news reports whether there is anything to tell: with a state what changed,
-// without one whatever is not well. The first run of a state tells what is
-// broken, and not that all of the plan is new.
-func news(run *report.Run, exit int) bool {
-	c := run.Changes
+// of two records how they differ, else whatever is not well. The first run of a
+// state tells what is broken, and not that all of the plan is new.
+func news(m *notify.Message) bool {
+	c := m.Changes
 	switch {
-	case run.End.Interrupted:
-		return false
+	case m.Diff != nil:
+		n := m.Diff.Counts
+		return n.Worse+n.Better+n.Gone+n.Added > 0
 	case c == nil:
-		return exit != verdict.ExitOpen
+		return m.Exit != verdict.ExitOpen
 	case c.First:
 		return c.Counts.Broken > 0 || c.Lost != ""
 	default:
 		return c.Changed()
 	}
+}
+
+// showAgain is a command that shows recorded runs once more; empty where they
+// came from standard input.
+func showAgain(command string, names []string) string {
+	out := "cmreach " + command
+	for _, n := range names {
+		if n == "-" {
+			return ""
+		}
+		out += " " + whole(n)
+	}
+	return out
 }
 
 // worse is the exit code when a receiver could not be told: that is a fault of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/scanner/record"
 	"cmreach/scanner/report"
 	"errors"
@@ -57,7 +58,11 @@ func (p *program) report(args []string) (int, error) {
 	if err := how.render(p, run, nil); err != nil {
 		return 0, err
 	}
-	code, err := job.finish(run)
+	m := notify.Message{Run: run, Exit: run.Exit(), Records: []report.DiffRun{recordedRun(name, run)}, More: showAgain("report -v", fs.Args())}
+	if run.Truncated != nil {
+		m.Exit = exitUsage
+	}
+	code, err := how.conclude(p, &m)
 	if run.Truncated != nil && err == nil {
 		return 0, cutRecord(run, name)
 	}

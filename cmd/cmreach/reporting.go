@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmreach/cmd/cmreach/notify"
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -18,6 +20,7 @@ type reportFlags struct {
 	lists     string
 	junit     junitFlags
 	state     stateFlags
+	notify    notifyFlags
 }
 
 func (f *reportFlags) register(fs *pflag.FlagSet, verbose string) {
@@ -28,6 +31,7 @@ func (f *reportFlags) register(fs *pflag.FlagSet, verbose string) {
 	fs.StringVar(&f.lists, "advice", "", adviceHelp)
 	f.junit.register(fs)
 	f.state.register(fs)
+	f.notify.register(fs, "something changed (with --state), or when the result is not 0 (without)")
 	logFlag(fs)
 }
 
@@ -37,10 +41,23 @@ type reporting struct {
 	fail verdict.FailOn
 	job  *stateJob // nil: nothing is remembered
 	look rendering
+	news receivers
 }
 
 // read checks the flags. With an error too, what could be read is returned.
 func (f *reportFlags) read(p *program) (*reporting, error) {
+	r, err := f.rehearse(p)
+	news, newsErr := f.notify.read(p, os.LookupEnv)
+	r.news = news
+	if r.job != nil {
+		r.job.tells = news.ids()
+	}
+	return r, errors.Join(err, newsErr)
+}
+
+// rehearse is read for a run that is to come, on another machine perhaps: who is
+// to be told is not looked at.
+func (f *reportFlags) rehearse(p *program) (*reporting, error) {
 	outs, outErr := readOutputs(f.outputs)
 	fail, failErr := failOn(f.fail)
 	junit, junitErr := f.junit.read()
@@ -53,6 +70,15 @@ func (f *reportFlags) read(p *program) (*reporting, error) {
 // writable finds out, before anything is sent, whether the outputs can be written.
 func (r *reporting) writable() error {
 	return errors.Join(writable(r.outs), writableLists(r.look.lists))
+}
+
+// conclude tells who is to be told, remembers the run, and returns its exit
+// code. It comes after the reports. A run that is killed before it is remembered
+// is told again, rather than never.
+func (r *reporting) conclude(p *program, m *notify.Message) (int, error) {
+	told := r.news.tell(p, r.job, m)
+	code, err := r.job.finish(m.Run)
+	return worse(code, told), err
 }
 
 // listsHosts reports whether every host is asked for, and not only what the

@@ -201,7 +201,7 @@ func scheduledArg(kind string, g *pflag.Flag, v string) (schedule.Arg, error) {
 // rehearse finds the mistakes that a run would find before it sends anything.
 // Where a file is not there yet, or on another machine, it says so.
 func (p *program) rehearse(kind string, f *checkFlags, args []schedule.Arg) error {
-	_, flagErr := f.reportFlags.read(p)
+	_, flagErr := f.rehearse(p)
 	errs := []error{flagErr, p.rehearseNotify(f.notify.urls)}
 	here := (kind == forWindows) == (runtime.GOOS == "windows")
 	for _, a := range args {

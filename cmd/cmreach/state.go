@@ -80,6 +80,7 @@ type stateJob struct {
 	confirm     history.Confirm
 	onlyChanges bool
 	wait        time.Duration
+	tells       []string // who is told of the changes
 
 	place  string // the file, whatever links lead to it
 	lock   *os.File
@@ -210,6 +211,7 @@ func (j *stateJob) options(o report.Options, recorded bool) report.Options {
 		if j.refuse != nil {
 			return nil
 		}
+		j.memory.Tell(j.tells)
 		return j.memory.Compare(in, broken)
 	}
 	return o
@@ -227,6 +229,22 @@ func (j *stateJob) refused() error {
 // could not test an address has, whatever the others of the same name show.
 func (j *stateJob) silent(run *report.Run) bool {
 	return j != nil && j.onlyChanges && run.Changes != nil && run.Changes.Silent() && run.Tally.All.Classes[verdict.ClassError] == 0
+}
+
+// changes are those that a receiver is to be told, with what it was not told of
+// the runs before; nil: the run was not compared.
+func (j *stateJob) changes(receiver int, run *report.Run) *history.Changes {
+	if j == nil || run.Changes == nil {
+		return run.Changes
+	}
+	return j.memory.For(receiver, run.Changes)
+}
+
+// told notes whether a receiver was told.
+func (j *stateJob) told(receiver int, told bool) {
+	if j != nil {
+		j.memory.Told(receiver, told)
+	}
 }
 
 // finish remembers the run, and returns its exit code. It comes after the

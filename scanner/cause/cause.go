@@ -42,7 +42,19 @@ type Cause struct {
 	// the network.
 	Neighbours int `json:"neighbours_open"`
 
-	answers int // 1 for untested paths whose service was seen to answer: they come last
+	seen verdict.State // untested paths: what was found of the service from here
+	who  uint64        // the same for the same hosts
+}
+
+// Seen is what was found, from here, of a service whose paths start elsewhere.
+func (c *Cause) Seen() verdict.State { return c.seen }
+
+// answers is 1 for untested paths whose service was seen to answer: they come last.
+func (c *Cause) answers() int {
+	if c.seen == verdict.Open {
+		return 1
+	}
+	return 0
 }
 
 // Boundary is a named part of the network, and how many hosts of a cause lie in it.
@@ -87,15 +99,13 @@ func (g *Grouper) Causes() []Cause {
 	for k, g := range b.groups {
 		out = append(out, g.cause(k, b.open))
 	}
-	slices.SortFunc(out, func(a, b Cause) int {
-		return cmp.Or(
-			cmp.Compare(rank(a.State), rank(b.State)),
-			cmp.Compare(a.answers, b.answers),
-			cmp.Compare(b.Paths, a.Paths),
-			cmp.Compare(a.ID, b.ID),
-		)
-	})
+	slices.SortFunc(out, func(a, b Cause) int { return cmp.Or(weigh(a, b), cmp.Compare(a.ID, b.ID)) })
 	return out
+}
+
+// weigh orders causes by what is to be done about them, and by how much they break.
+func weigh(a, b Cause) int {
+	return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.answers(), b.answers()), cmp.Compare(b.Paths, a.Paths))
 }
 
 // rank is the order of the reports: what fails, what this machine could not
@@ -239,6 +249,7 @@ type group struct {
 	hosts int
 	in    map[string]int // hosts by boundary
 
+	who      uint64 // the sum of a hash of each host, whatever their order
 	lastHost string
 	lastAddr netip.Addr
 	sample   []string
@@ -296,6 +307,7 @@ func (g *group) add(f *verdict.Finding) {
 		return
 	}
 	g.hosts++
+	g.who += hashOf(f)
 	if f.Boundary != "" {
 		if g.in == nil {
 			g.in = map[string]int{}
@@ -315,6 +327,21 @@ func (g *group) add(f *verdict.Finding) {
 	}
 }
 
+// hashOf tells the hosts of a run apart: FNV-1a of the name and the address
+// (draft-eastlake-fnv, 64 bits). Nobody gains by making two of them alike: at
+// worst, what is said of both is said together.
+func hashOf(f *verdict.Finding) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(f.Host) {
+		h = (h ^ uint64(f.Host[i])) * prime
+	}
+	for _, b := range f.Addr.As16() {
+		h = (h ^ uint64(b)) * prime
+	}
+	return h
+}
+
 func (g *group) cause(k key, open map[string]*subnets) Cause {
 	slices.SortFunc(g.rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port), cmp.Compare(a.ports, b.ports))
@@ -322,14 +349,12 @@ func (g *group) cause(k key, open map[string]*subnets) Cause {
 	c := Cause{
 		ID: k.id(), State: k.state, Reason: k.reason, By: k.by,
 		Subnets: g.nets.merged(), Paths: g.paths, Hosts: g.hosts, Sample: g.sample, Example: g.example,
+		seen: k.seen, who: g.who,
 	}
 	for _, r := range g.rows {
 		if n := len(c.Requirements); n == 0 || c.Requirements[n-1] != r.id {
 			c.Requirements = append(c.Requirements, r.id)
 		}
-	}
-	if k.seen == verdict.Open {
-		c.answers = 1
 	}
 	if len(g.rows) == 1 {
 		c.Protocol, c.Port = g.rows[0].protocol, g.rows[0].port

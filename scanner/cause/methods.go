@@ -42,6 +42,11 @@ type Opinion struct {
 	Reason   string
 	Untested int          // paths that were not tested from where they start
 	From     scanner.Role // where one of these starts
+
+	// Row and State are of the finding that the reason is about; empty where it
+	// is about none.
+	Row   string
+	State verdict.State
 }
 
 // add takes a required finding of the class, and its reason if that is asked for.
@@ -64,6 +69,7 @@ func (o *Opinion) add(f *verdict.Finding, c verdict.Class, reasons bool) {
 	if o.Answer = answer; answer == AnswerNotProven || !reasons {
 		return // the number of the paths is the reason, or nobody asks
 	}
+	o.Row, o.State = f.Requirement, f.State
 	o.Reason = f.Requirement + " is " + f.State.String()
 	if f.To != scanner.RoleClient {
 		o.Reason += " at " + f.Host

@@ -92,13 +92,13 @@ func TestMethods(t *testing.T) {
 			"a server is blocked",
 			methodRun{clients: all, servers: mp(verdict.Blocked, verdict.Untested)},
 			[4]int{0, 0, 0, 7},
-			cause.Opinion{Answer: cause.AnswerNo, Reason: "push/mp-http is blocked at mp1 (blocked.x)", Untested: 1, From: scanner.RoleClient},
+			cause.Opinion{Answer: cause.AnswerNo, Reason: "push/mp-http is blocked at mp1 (blocked.x)", Untested: 1, From: scanner.RoleClient, Row: "push/mp-http", State: verdict.Blocked},
 		},
 		{
 			"a server is down",
 			methodRun{clients: all, servers: mp(verdict.Down, verdict.Untested)},
 			[4]int{0, 0, 6, 1},
-			cause.Opinion{Answer: cause.AnswerUndecided, Reason: "push/mp-http is down at mp1 (down.x)", Untested: 1, From: scanner.RoleClient},
+			cause.Opinion{Answer: cause.AnswerUndecided, Reason: "push/mp-http is down at mp1 (down.x)", Untested: 1, From: scanner.RoleClient, Row: "push/mp-http", State: verdict.Down},
 		},
 		{
 			"no management point",

@@ -51,6 +51,8 @@ type Changes struct {
 
 	// NewlyFlapping are those of Flapping that were not so before.
 	NewlyFlapping int `json:"newly_flapping"`
+	// GoneBroken are those of Gone that did not work.
+	GoneBroken int `json:"gone_broken"`
 	// Unconfirmed counts paths that fare otherwise than is believed of them, not
 	// yet for long enough.
 	Unconfirmed int `json:"unconfirmed"`
@@ -66,6 +68,12 @@ type Changes struct {
 	Unreached int `json:"unreached"`
 	Paths     int `json:"paths"` // that are remembered now
 
+	// Untold counts the changes of earlier runs that are told here because the
+	// receiver of a notification could not be told then, and UntoldSince is the first of these
+	// runs. The lists have these paths as they are now.
+	Untold      int       `json:"untold,omitempty"`
+	UntoldSince time.Time `json:"untold_since,omitzero"`
+
 	First    bool      `json:"first"`             // nothing was remembered: there was no state, or it was lost
 	Started  time.Time `json:"started"`           // this run
 	Previous time.Time `json:"previous,omitzero"` // the start of the run before
@@ -79,7 +87,18 @@ type Changes struct {
 // Paths that are still broken, or still flapping, are none.
 func (c *Changes) Changed() bool {
 	n := c.Counts
-	return n.Broken+n.Recovered+n.Gone+n.Added+c.NewlyFlapping > 0
+	return n.Broken+n.Recovered+c.NewlyFlapping+c.GoneBroken > 0 || c.otherPlan() || !c.UntoldSince.IsZero()
+}
+
+// planShare is the part of all paths that must come or go to be news.
+const planShare = 10
+
+// otherPlan reports whether the plan is another one now. A list of targets that
+// somebody's directory writes changes a little each hour, and who is told of that each
+// hour reads nothing any more; one that was halved by mistake is news.
+func (c *Changes) otherPlan() bool {
+	n := c.Counts
+	return n.Gone+n.Added > 0 && planShare*(n.Gone+n.Added) >= c.Paths+n.Gone
 }
 
 // Silent reports whether a job that tells changes alone may say nothing: the run

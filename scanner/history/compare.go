@@ -52,14 +52,21 @@ func (c *Comparison) End(complete bool) Changes {
 		First: c.first, Complete: complete, Lost: m.lost, KeptAs: m.put, Confirm: c.info.Confirm.String(),
 		Previous: m.info.Started, Started: c.info.Started,
 	}}
+	m.fresh, m.freshLoss = nil, m.lost
+	m.left()
 	for key, h := range m.hosts {
 		kept := h.paths[:0]
 		for _, p := range h.paths {
 			if p.now == kindNone && complete {
 				out.add(&out.gone, h, &p)
+				if p.troubled() || p.flapping {
+					out.ch.GoneBroken++
+				}
+				c.note(key, h, &p, true)
+				c.retell(&out, key, h, &p, true)
 				continue
 			}
-			c.settle(&out, h, &p)
+			c.settle(&out, key, h, &p)
 			kept = append(kept, p)
 		}
 		if h.paths = kept; len(kept) == 0 {
@@ -74,10 +81,11 @@ func (c *Comparison) End(complete bool) Changes {
 }
 
 // settle is the end of the run for one path.
-func (c *Comparison) settle(out *collector, h *host, p *path) {
+func (c *Comparison) settle(out *collector, key string, h *host, p *path) {
 	out.ch.Paths++
 	if p.now == kindNone {
 		out.ch.Unreached++
+		c.retell(out, key, h, p, false)
 		return
 	}
 	state := verdict.Open
@@ -122,6 +130,8 @@ func (c *Comparison) settle(out *collector, h *host, p *path) {
 	case outcomeFlapping:
 		out.add(&out.flapping, h, p)
 	}
+	c.note(key, h, p, false)
+	c.retell(out, key, h, p, false)
 	p.added, p.now, p.seen = false, kindNone, nil
 }
 

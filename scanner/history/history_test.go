@@ -257,10 +257,20 @@ func sample(t testing.TB) []byte {
 
 // A file that was cut anywhere, or changed anywhere, is noticed.
 func TestDamageIsNoticed(t *testing.T) {
-	b := sample(t)
-	if m, err := Read(bytes.NewReader(b)); err != nil || len(m.hosts) != 5 {
-		t.Fatalf("%v of\n%s", err, b)
+	var b bytes.Buffer
+	if err := waiting(t).Write(&b); err != nil {
+		t.Fatal(err)
 	}
+	for hosts, file := range map[int][]byte{5: sample(t), 4: b.Bytes()} {
+		if m, err := Read(bytes.NewReader(file)); err != nil || len(m.hosts) != hosts {
+			t.Fatalf("%v, %d hosts of\n%s", err, len(m.hosts), file)
+		}
+		testDamage(t, file)
+	}
+}
+
+func testDamage(t *testing.T, b []byte) {
+	t.Helper()
 	var d *DamagedError
 	for n := range len(b) - 1 { // without the last newline it is whole
 		if _, err := Read(bytes.NewReader(b[:n])); !errors.As(err, &d) {
@@ -297,9 +307,9 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 			t.Errorf("%.20q: %v", s, err)
 		}
 	}
-	newer := `{"cmreach_state":2,"version":"9.1","colour":"red"}` + "\n"
+	newer := `{"cmreach_state":3,"version":"9.1","colour":"red"}` + "\n"
 	var v *VersionError
-	if _, err := Read(strings.NewReader(newer)); !errors.As(err, &v) || v.Found != 2 || v.Writer != "9.1" {
+	if _, err := Read(strings.NewReader(newer)); !errors.As(err, &v) || v.Found != 3 || v.Writer != "9.1" {
 		t.Errorf("%v", err)
 	}
 }
@@ -307,6 +317,11 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 // Whatever is read is written again as it was.
 func FuzzRead(f *testing.F) {
 	f.Add(sample(f))
+	var b bytes.Buffer
+	if err := waiting(f).Write(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
 	f.Add([]byte(magic + `1,"version":"","run":"2026-11-21T06:00:00Z","complete":true,"vantage":"","confirm":"1/1","rows":[]}` + "\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Read(bytes.NewReader(b))

@@ -16,6 +16,11 @@ type Memory struct {
 	hosts map[string]*host // by the folded name
 	lost  string
 	put   string
+
+	receivers []receiver // who is told of the changes
+	untold    map[pathKey]*untold
+	fresh     []fresh // of the run that was compared last
+	freshLoss string
 }
 
 // Info says of which run a memory is.
@@ -37,7 +42,9 @@ type host struct {
 }
 
 // New returns a memory of nothing.
-func New() *Memory { return &Memory{row: map[string]uint32{}, hosts: map[string]*host{}} }
+func New() *Memory {
+	return &Memory{row: map[string]uint32{}, hosts: map[string]*host{}, untold: map[pathKey]*untold{}}
+}
 
 // Last is the run that the memory is of; zero for a memory of nothing.
 func (m *Memory) Last() Info { return m.info }

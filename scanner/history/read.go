@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("it is of format %d, written by cmreach %q; this program reads %d: use the version that wrote it", e.Found, e.Writer, Version)
+	return fmt.Sprintf("it is of format %d, written by cmreach %q; this program reads formats up to %d: use the version that wrote it", e.Found, e.Writer, Version)
 }
 
 // DamagedError says that a memory cannot be read any more, and why.
@@ -111,7 +112,7 @@ func (r *reader) header(b []byte) error {
 	if err := json.Unmarshal(b, &v); err != nil {
 		return damaged("line 1 is incomplete, or was changed")
 	}
-	if v.State != Version {
+	if v.State < plainVersion || v.State > Version {
 		return &VersionError{Found: v.State, Writer: v.Version}
 	}
 	var h header
@@ -130,6 +131,9 @@ func (r *reader) header(b []byte) error {
 	if len(r.m.rows) != len(h.Rows) {
 		return damaged("line 1 names a row twice")
 	}
+	if !r.receivers(&h) {
+		return damaged("line 1 names receivers that cannot be")
+	}
 	r.m.info = Info{Version: h.Version, Started: h.Run, Complete: h.Complete, Vantage: h.Vantage, Site: h.Site, Confirm: confirm}
 	return nil
 }
@@ -143,9 +147,15 @@ func (r *reader) line(b []byte, n int) (last bool, err error) {
 	if l.End != nil {
 		return true, r.end(*l.End, n)
 	}
+	if l.Untold != nil {
+		if !r.untold(l.Untold) {
+			return false, damaged("line %d has what was not told of a path that cannot be", n)
+		}
+		return false, nil
+	}
 	key := fold(l.Host)
-	if l.Host == "" || r.m.hosts[key] != nil {
-		return false, damaged("line %d names no host, or one for the second time", n)
+	if l.Host == "" || r.m.hosts[key] != nil || len(r.m.untold) > 0 {
+		return false, damaged("line %d names no host, or one for the second time, or one in the wrong place", n)
 	}
 	h := &host{name: l.Host, before: l.Reached, paths: make([]path, len(l.Paths))}
 	for i, s := range l.Paths {
@@ -161,6 +171,43 @@ func (r *reader) line(b []byte, n int) (last bool, err error) {
 	r.paths += len(h.paths)
 	r.m.hosts[key] = h
 	return false, nil
+}
+
+// receivers reads who was told of the memory.
+func (r *reader) receivers(h *header) bool {
+	if len(h.Receivers) > MostReceivers || len(h.Receivers) > 0 && h.State == plainVersion {
+		return false
+	}
+	for _, l := range h.Receivers {
+		to := receiver{l.ID, l.Since, l.Lost, l.More}
+		if l.ID == "" || l.More < 0 || to.since.IsZero() && (to.lost != "" || to.more > 0) {
+			return false
+		}
+		r.m.receivers = append(r.m.receivers, to)
+	}
+	return true
+}
+
+// untold reads a path of which somebody was not told. It is in the plan unless
+// that is the news; a bit is that of a receiver which misses something.
+func (r *reader) untold(l *untoldLine) bool {
+	key := pathKey{fold(l.Host), l.Row}
+	u := &untold{name: l.Host, required: l.Required, was: l.Was, turned: l.Turned, added: l.Added, gone: l.Gone}
+	if l.Host == "" || r.m.untold[key] != nil || len(r.m.untold) >= MostUntold || uint64(l.Row) >= uint64(len(r.m.rows)) {
+		return false
+	}
+	for i := range 32 {
+		if u.who()>>i&1 != 0 && (i >= len(r.m.receivers) || r.m.receivers[i].since.IsZero()) {
+			return false
+		}
+	}
+	h := r.m.hosts[key.host]
+	there := h != nil && slices.ContainsFunc(h.paths, func(p path) bool { return p.row == key.row })
+	if u.who() == 0 || there != (u.turned|u.added != 0) || there == (u.gone != 0) {
+		return false
+	}
+	r.m.untold[key] = u
+	return true
 }
 
 func (r *reader) end(e end, n int) error {

@@ -2,7 +2,9 @@ package history
 
 import (
 	"bufio"
+	"cmp"
 	"cmreach/scanner"
+	"cmreach/scanner/verdict"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -10,12 +12,20 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Version is the format of a memory's file: JSON Lines, a header, a line for
 // each name, and an end that tells a whole file from one that was cut.
-const Version = 1
+//
+// Format 2 has, beside what 1 has, the receivers of notifications and what they
+// were not told. It is written while there is something of that, and 1 else, so that an
+// older program finds what it can read, or says that it cannot.
+const Version = 2
+
+// plainVersion is the format of a memory of which everybody was told.
+const plainVersion = 1
 
 // header is the first line.
 type header struct {
@@ -27,6 +37,27 @@ type header struct {
 	Site     string       `json:"site,omitempty"`
 	Confirm  string       `json:"confirm"`
 	Rows     []string     `json:"rows"`
+
+	Receivers []receiverLine `json:"receivers,omitempty"`
+}
+
+// receiverLine is a receiver, and from when on it was not told something.
+type receiverLine struct {
+	ID    string    `json:"id"`
+	Since time.Time `json:"since,omitzero"`
+	Lost  string    `json:"lost,omitempty"`
+	More  int       `json:"more,omitempty"`
+}
+
+// untoldLine is a path of which some receivers, a bit for each, were not told.
+type untoldLine struct {
+	Host     string        `json:"h"`
+	Row      uint32        `json:"row"`
+	Required bool          `json:"required,omitempty"`
+	Was      verdict.State `json:"was,omitempty"`
+	Turned   uint32        `json:"turned,omitempty"`
+	Added    uint32        `json:"added,omitempty"`
+	Gone     uint32        `json:"gone,omitempty"`
 }
 
 // line is a host: its name, whether an incomplete run reached it, and its paths
@@ -35,7 +66,9 @@ type line struct {
 	Host    string   `json:"h,omitempty"`
 	Reached bool     `json:"r,omitempty"`
 	Paths   []string `json:"p,omitempty"`
-	End     *end     `json:"end,omitempty"`
+
+	Untold *untoldLine `json:"untold,omitempty"`
+	End    *end        `json:"end,omitempty"`
 }
 
 // end closes a file.
@@ -62,12 +95,7 @@ func (m *Memory) Write(w io.Writer) error {
 		_, err = out.Write(b)
 		return err
 	}
-	in := m.info
-	err := put(header{
-		State: Version, Version: in.Version, Run: in.Started, Complete: in.Complete, Vantage: in.Vantage, Site: in.Site,
-		Confirm: in.Confirm.String(), Rows: append([]string{}, m.rows...),
-	})
-	if err != nil {
+	if err := put(m.header()); err != nil {
 		return err
 	}
 	e := end{Hosts: len(m.hosts)}
@@ -85,11 +113,44 @@ func (m *Memory) Write(w io.Writer) error {
 			return err
 		}
 	}
+	if err := m.writeUntold(put); err != nil {
+		return err
+	}
 	e.Sum = fmt.Sprintf("%08x", sum.Sum32())
 	if err := put(line{End: &e}); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// header describes the memory.
+func (m *Memory) header() header {
+	in := m.info
+	h := header{
+		State: plainVersion, Version: in.Version, Run: in.Started, Complete: in.Complete, Vantage: in.Vantage, Site: in.Site,
+		Confirm: in.Confirm.String(), Rows: append([]string{}, m.rows...),
+	}
+	if !m.waits() {
+		return h
+	}
+	h.State = Version
+	for _, r := range m.receivers {
+		h.Receivers = append(h.Receivers, receiverLine{r.id, r.since, r.lost, r.more})
+	}
+	return h
+}
+
+// writeUntold writes the paths of which somebody was not told, in the order of
+// their names and rows.
+func (m *Memory) writeUntold(put func(any) error) error {
+	byName := func(a, b pathKey) int { return cmp.Or(strings.Compare(a.host, b.host), cmp.Compare(a.row, b.row)) }
+	for _, key := range slices.SortedFunc(maps.Keys(m.untold), byName) {
+		u := m.untold[key]
+		if err := put(line{Untold: &untoldLine{u.name, key.row, u.required, u.was, u.turned, u.added, u.gone}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // The letters of a path's line.

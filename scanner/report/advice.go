@@ -208,7 +208,7 @@ func remedy(m *cause.Method) string {
 		return ""
 	}
 	if m.Shared.From == scanner.RoleClient {
-		return "run the check at a client too (--vantage client) and merge the records"
+		return "check from a client too (--vantage client) and merge"
 	}
-	return fmt.Sprintf("run the check at the %s too and merge the records", m.Shared.From)
+	return fmt.Sprintf("check from the %s too (--vantage %[1]s) and merge", clean(string(m.Shared.From)))
 }

@@ -161,7 +161,7 @@ func TestAdviceWithoutClients(t *testing.T) {
 	r.machines = r.machines[len(r.machines)-1:]
 	run := load(t, r.record(t), report.Options{})
 	out := render(t, plainText, run)
-	if !strings.Contains(out, "\nINSTALLATION METHODS\n  No client is among these hosts. ") || strings.Contains(out, "undecided\n") {
+	if !strings.Contains(out, "\nINSTALLATION METHODS\n  No client is among these hosts.\n") || strings.Contains(out, "undecided\n") {
 		t.Errorf("got\n%s", out)
 	}
 	if files := lists(t, run); files["push-yes.txt"]+files["push-no.txt"]+files["push-not-proven.txt"]+files["push-undecided.txt"] != "" {

@@ -83,6 +83,50 @@ func (t *text) byBoundary() {
 	}
 }
 
+// inBrief says in two lines at most which boundaries need work; nothing where
+// there is but one, of which the answer tells.
+func (t *text) inBrief() {
+	all := t.r.boundaries()
+	if len(all) < 2 {
+		return
+	}
+	type part struct {
+		name string
+		bad  int
+		all  int
+	}
+	var bad []part
+	for _, b := range all {
+		n := hostsBy(b.Hosts, b.HostsBy)
+		if wrong := n.Failed + n.Error + n.Undecided; wrong > 0 {
+			name := "in none"
+			if b.Name != "" {
+				name = clean(b.Name)
+			}
+			bad = append(bad, part{middle(name, 24), wrong, b.Hosts})
+		}
+	}
+	if len(bad) == 0 {
+		return
+	}
+	slices.SortStableFunc(bad, func(a, b part) int { return cmp.Compare(b.bad, a.bad) })
+	for n := len(bad); n > 0; n-- {
+		var s []string
+		for _, p := range bad[:n] {
+			s = append(s, fmt.Sprintf("%s %d of %d", p.name, p.bad, p.all))
+		}
+		if n < len(bad) {
+			s = append(s, fmt.Sprintf("and %d more", len(bad)-n))
+		}
+		line := fmt.Sprintf("Hosts need work in %d of %d: %s.", len(bad), len(all), strings.Join(s, ", "))
+		if lines := wrap(line, 2, 4, t.o.Width); len(lines) <= 2 || n == 1 {
+			t.out.head("BY BOUNDARY")
+			t.out.para(2, 4, line)
+			return
+		}
+	}
+}
+
 // causesIn names the causes that hosts of a boundary have, by their numbers in
 // this report.
 func (t *text) causesIn(boundary string) string {
@@ -121,10 +165,10 @@ func inBoundaries(c cause.Cause) string {
 			break
 		}
 		rest -= b.Hosts
-		parts = append(parts, fmt.Sprintf("%s %d", b.Name, b.Hosts))
+		parts = append(parts, fmt.Sprintf("%s (%d)", b.Name, b.Hosts))
 	}
 	if rest > 0 {
-		parts = append(parts, fmt.Sprintf("in none %d", rest))
+		parts = append(parts, fmt.Sprintf("in none (%d)", rest))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"cmreach/scanner/verdict"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func changesText(w io.Writer, r *Run, o TextOptions) error {
 			t.errors = append(t.errors, c)
 		}
 	}
-	t.list([]section{{yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors}})
+	t.list([]section{{yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, false}})
 	return t.out.flush()
 }
 
@@ -90,7 +91,8 @@ func (t *text) changes(alone bool) {
 	t.groups(yellow, "STILL BROKEN", g.Still, n.Still, changeLists.still)
 	t.groups(plain, "GONE FROM THE PLAN: NOT CHECKED ANY MORE, AND NOT RECOVERED", g.Gone, n.Gone, changeLists.gone)
 	if !c.First {
-		t.groups(plain, "NEW IN THE PLAN", g.Added, n.Added, changeLists.added)
+		added, paths := notIn(g.Added, n.Added, g.Broken)
+		t.groups(plain, "NEW IN THE PLAN", added, paths, changeLists.added)
 	}
 	t.out.line("")
 }
@@ -173,6 +175,21 @@ func (t *text) groups(c color, head string, groups []history.Group, paths, most 
 		}
 		t.out.labelled(4, "hosts: ", hosts)
 	}
+}
+
+// notIn leaves out the groups that another list has already, and their paths.
+func notIn(groups []history.Group, paths int, have []history.Group) ([]history.Group, int) {
+	var out []history.Group
+	for _, g := range groups {
+		if slices.ContainsFunc(have, func(h history.Group) bool {
+			return groupLine(&h, groupRows) == groupLine(&g, groupRows) && h.Hosts == g.Hosts
+		}) {
+			paths -= g.Paths
+			continue
+		}
+		out = append(out, g)
+	}
+	return out, paths
 }
 
 // groupLine says of a group what it is, and why. Of its rows it names so many.

@@ -55,3 +55,14 @@ func short(s string, most int) string {
 	r := []rune(s)
 	return string(r[:max(most-len(dots), 0)]) + dots
 }
+
+// middle shortens a name whose end may tell it from others.
+func middle(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	const dots = "..."
+	tail := (most - len(dots)) * 2 / 3
+	return string(r[:most-len(dots)-tail]) + dots + string(r[len(r)-tail:])
+}

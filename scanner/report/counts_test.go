@@ -144,14 +144,19 @@ func agreeProm(t fataler, run *report.Run) map[string]float64 {
 	return series
 }
 
-// byStateOf reads counts by state out of a sentence such as "3 paths: 1 open, 2
-// blocked".
+// byStateOf reads counts by state out of a sentence such as "1 of 3 open, 2
+// blocked; 1 need not be open".
 func byStateOf(t fataler, s string) (c verdict.Counts, total int) {
-	if n, err := fmt.Sscanf(s, "%d path", &total); n != 1 || err != nil {
+	open := 0
+	if n, err := fmt.Sscanf(s, "%d of %d open", &open, &total); n != 2 || err != nil {
 		t.Fatalf("no number of paths in %q", s)
 	}
-	_, s, _ = strings.Cut(s, ": ")
+	c[verdict.Open] = open
 	s, _, _ = strings.Cut(s, ";")
+	_, s, more := strings.Cut(s, ", ")
+	if !more {
+		return c, total
+	}
 	for part := range strings.SplitSeq(s, ", ") {
 		var n int
 		var word string

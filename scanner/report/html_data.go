@@ -125,6 +125,9 @@ func (p *webpage) data(g *grid) error {
 			d.causes[c.ID] = len(head.Causes)
 		}
 	}
+	for id, into := range t.folded {
+		d.causes[id] = d.causes[into]
+	}
 	b, err := json.Marshal(head)
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)

@@ -20,6 +20,7 @@ const (
 	markdownRows  = 40  // lines of a table
 	markdownNotes = 10
 	mostCauses    = 50
+	openCauses    = 10 // the others are folded
 )
 
 // Markdown writes a summary for job summaries and comments on pull requests: the
@@ -31,11 +32,14 @@ func Markdown(w io.Writer, r *Run) error {
 	t.sort()
 	var m markdown
 	m.answer(&t)
-	m.profiles(r)
-	m.methods(r)
+	var after markdown // the causes, which come first and are cut to what is left
+	after.profiles(r)
+	after.methods(r)
 	tail := m.tail(&t)
-	m.limit = markdownSize - len(tail)
+	m.limit = markdownSize - len(tail) - after.b.Len()
 	m.causes(&t)
+	m.limit += after.b.Len()
+	m.b.WriteString(after.b.String())
 	m.boundaries(r)
 	m.rows(&t)
 	m.b.WriteString(tail)
@@ -53,7 +57,7 @@ type markdown struct {
 
 // block writes some lines if there is room for them.
 func (m *markdown) block(s string) bool {
-	const more = 100 // for the line that says what was left out
+	const more = 120 // for the line that says what was left out, and what closes a fold
 	if m.limit > 0 && m.b.Len()+len(s)+more > m.limit {
 		return false
 	}
@@ -71,7 +75,7 @@ func (m *markdown) answer(t *text) {
 	for _, b := range t.warnings() {
 		fmt.Fprintf(&m.b, "**%s:** %s\n\n", b.word, mdText(b.rest, false))
 	}
-	m.b.WriteString(mdText(t.about(), false) + "\n")
+	m.b.WriteString("**Next step:** " + mdText(t.next(), false) + "\n\n" + mdText(t.about(), false) + "\n")
 }
 
 // profiles is the table of the profiles, in paths.
@@ -152,11 +156,20 @@ func (m *markdown) methods(r *Run) {
 
 // causes lists what does not work, as many as there is room for.
 func (m *markdown) causes(t *text) {
-	all := slices.Concat(t.failing, t.errors, t.undecided, t.untested, t.byHand)
+	all := slices.Concat(t.failing, t.errors, t.undecided, t.tolerated, t.untested, t.byHand)
 	if len(all) == 0 || !m.block("\n### Causes, and what to do\n\n") {
 		return
 	}
+	folded := false
+	defer func() {
+		if folded {
+			m.b.WriteString("\n</details>\n")
+		}
+	}()
 	for i, c := range all {
+		if i == openCauses && m.block(fmt.Sprintf("\n<details><summary>%s</summary>\n\n", count(len(all)-i, "more cause"))) {
+			folded = true
+		}
 		s := fmt.Sprintf("%d. **%s** %s\n", i+1, c.State, mdText(c.Message, false))
 		if len(c.Sample) > 0 {
 			s += "    - hosts: " + mdText(sample(c), false) + "\n"
@@ -218,7 +231,7 @@ func (m *markdown) rows(t *text) {
 	m.b.WriteString("\n</details>\n")
 }
 
-// tail says how sure the run is, and what to do next.
+// tail says how sure the run is.
 func (m *markdown) tail(t *text) string {
 	var b strings.Builder
 	b.WriteString("\n### How sure\n\n")
@@ -232,7 +245,6 @@ func (m *markdown) tail(t *text) string {
 		}
 		b.WriteString("- " + mdText(n, false) + "\n")
 	}
-	b.WriteString("\n### Next step\n\n" + mdText(t.next(), false) + "\n")
 	return b.String()
 }
 

@@ -78,7 +78,7 @@ func TestMarkdownBounds(t *testing.T) {
 	if len(out) >= 60_000 {
 		t.Errorf("%d bytes", len(out))
 	}
-	for _, want := range []string{"more causes; the whole report has them", "### How sure", "### Next step", "more remarks", "1. **wrong-host**"} {
+	for _, want := range []string{"more causes; the whole report has them", "### How sure", "**Next step:**", "more remarks", "1. **wrong-host**"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing", want)
 		}

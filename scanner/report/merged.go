@@ -36,20 +36,53 @@ func (t *text) coverage() {
 		return
 	}
 	t.out.head("COVERAGE")
+	list := t.r.Coverage
+	if !t.o.Verbose {
+		list = t.partly()
+	}
 	width := 0
-	for _, c := range t.r.Coverage {
+	for _, c := range list {
 		width = max(width, len([]rune(clean(c.Profile))))
 	}
-	for _, c := range t.r.Coverage {
+	for _, c := range list {
 		t.out.colored(coverageColor(c), 2, 4+width, fmt.Sprintf("%-*s %s", width, clean(c.Profile), coverageLine(c)))
 	}
-	for i, o := range t.r.Header.Merged {
-		if i == textCauses && !t.o.Verbose {
-			t.out.para(2, 4, fmt.Sprintf("and from %d more", len(t.r.Header.Merged)-i))
+	var from []string
+	for _, o := range t.r.Header.Merged {
+		if len(from) == textOrigins && !t.o.Verbose {
+			from = append(from, fmt.Sprintf("%d more", len(t.r.Header.Merged)-textOrigins))
 			break
 		}
-		t.out.para(2, 4, fmt.Sprintf("from %s, %s, %s", o.Run, o.Started.UTC().Format("2006-01-02 15:04:05 UTC"), hosts(o.Hosts)))
+		if t.o.Verbose {
+			t.out.para(2, 4, fmt.Sprintf("from %s, %s, %s", o.Run, o.Started.UTC().Format("2006-01-02 15:04:05 UTC"), hosts(o.Hosts)))
+			continue
+		}
+		from = append(from, fmt.Sprintf("%s (%s)", middle(clean(o.Run), 50), hosts(o.Hosts)))
 	}
+	if len(from) > 0 {
+		t.out.para(2, 4, "from "+strings.Join(from, ", "))
+	}
+}
+
+// textOrigins is how many of the merged runs the short text names.
+const textOrigins = 3
+
+// partly says in one line which profiles are proven as far as packets can, and
+// returns the others.
+func (t *text) partly() verdict.Coverages {
+	var whole []string
+	var rest verdict.Coverages
+	for _, c := range t.r.Coverage {
+		if c.Required > 0 && c.Proven == c.Required && c.Conflicts == 0 {
+			whole = append(whole, c.Profile)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	if len(whole) > 0 {
+		t.out.colored(green, 2, 4, words(whole)+": every required path has a proven verdict")
+	}
+	return rest
 }
 
 func coverageColor(c verdict.Coverage) color {

@@ -18,10 +18,12 @@ import (
 // Limits of the short text; -v lifts them. A screen has 24 lines and more.
 const (
 	textDetail = 20 // lines about causes, methods, rows and hosts, all together
-	textCauses = 8
+	textCauses = 8  // always begun, where they fit
+	textMost   = 12 // and these if there is room for more
 	textNotes  = 3
 
-	textBoundaries = 6 // lines that always have room
+	textMethods  = 5 // lines about the methods while causes want room
+	textFewHosts = 5 // of which each row is shown
 )
 
 // TextOptions say how the text looks.
@@ -45,12 +47,12 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	t.changes(false)
 	t.answer()
 	t.profiles()
-	t.coverage()
 	if !o.Verbose {
 		t.details()
 	} else if err := t.everything(); err != nil {
 		return err
 	}
+	t.coverage()
 	t.doubt()
 	t.nextStep()
 	return t.out.flush()
@@ -63,7 +65,7 @@ func (t *text) everything() error {
 	t.rows(view)
 	t.causes()
 	t.byBoundary()
-	t.advice()
+	t.advice(0)
 	return t.everyHost()
 }
 
@@ -76,8 +78,9 @@ type text struct {
 	failing, errors, undecided, tolerated, untested, byHand []cause.Cause
 
 	said  map[string]int // the cause that gave an advice first
-	same  map[string]int // how many causes have a sentence
 	brief bool           // only what matters first
+
+	folded map[string]string // causes that are in another one, by ID
 
 	each *cause.Advisor // for -v, host by host
 }
@@ -274,7 +277,7 @@ func (t *text) next() string {
 	case len(t.tolerated) > 0:
 		s = "Nothing has to be done: what is left is tolerated by --fail-on. Cause 1 is what there is most of it."
 	case len(t.untested) > 0:
-		s = "Run the command under cause 1 where these paths start."
+		s = "Run the check where these paths start, too, and merge the records (cmreach merge)."
 	case len(t.byHand) > 0:
 		s = "Check by hand what cause 1 says; nothing else is left to do for the network."
 	case t.r.Tally.Hosts == 0:

@@ -115,12 +115,7 @@ func sentences(causes []cause.Cause) []cause.Cause {
 }
 
 // said is the sentence of a cause, without the number of its paths.
-func said(c cause.Cause) string {
-	if i := strings.LastIndex(c.Message, ": "); i > 0 && strings.HasSuffix(strings.TrimSuffix(c.Message, "s"), " path") {
-		return c.Message[:i]
-	}
-	return c.Message
-}
+func said(c cause.Cause) string { return c.Sentence() }
 
 // elsewhere says what the run leaves to others: to another vantage, to another
 // path of the same group, and to people.

@@ -1,15 +1,20 @@
 package report
 
 import (
+	"cmp"
 	"cmreach/scanner/cause"
 	"cmreach/scanner/verdict"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// sort parts the causes by what is to be done about them.
+// sort parts the causes by what is to be done about them, those of the most
+// hosts first.
 func (t *text) sort() {
-	for _, c := range t.r.Causes {
+	list, folded := cause.Fold(t.r.Causes)
+	t.folded = folded
+	for _, c := range list {
 		switch {
 		case t.r.Tally.Fail.Has(c.State):
 			t.failing = append(t.failing, c)
@@ -25,6 +30,9 @@ func (t *text) sort() {
 			t.undecided = append(t.undecided, c)
 		}
 	}
+	for _, list := range [][]cause.Cause{t.failing, t.errors, t.undecided, t.tolerated} {
+		slices.SortStableFunc(list, func(a, b cause.Cause) int { return cmp.Compare(b.Hosts, a.Hosts) })
+	}
 }
 
 // section is a part of the causes, under a head.
@@ -32,16 +40,17 @@ type section struct {
 	color  color
 	head   string
 	causes []cause.Cause
+	later  bool // not tested by this run
 }
 
 func (t *text) sections() []section {
 	return []section{
-		{red, "WHAT IS BLOCKED, AND WHY", t.failing},
-		{yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors},
-		{yellow, "WHAT COULD NOT BE DECIDED", t.undecided},
-		{plain, "WHAT --fail-on TOLERATES", t.tolerated},
-		{plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested},
-		{plain, "WHAT MUST BE CHECKED BY HAND", t.byHand},
+		{red, "WHAT IS BLOCKED, AND WHY", t.failing, false},
+		{yellow, "WHAT THIS MACHINE COULD NOT TEST", t.errors, false},
+		{yellow, "WHAT COULD NOT BE DECIDED", t.undecided, false},
+		{plain, "WHAT --fail-on TOLERATES", t.tolerated, false},
+		{plain, "WHAT MUST BE TESTED FROM ELSEWHERE", t.untested, true},
+		{plain, "WHAT MUST BE CHECKED BY HAND", t.byHand, true},
 	}
 }
 
@@ -68,6 +77,7 @@ func (t *text) list(sections []section) {
 			n++
 			for part := range partAdvice + len(s.causes[i].Advice) {
 				t.causePart(s.color, n, &s.causes[i], part)
+				t.say(n, &s.causes[i], part)
 			}
 		}
 	}
@@ -79,17 +89,17 @@ func (t *text) causePart(col color, n int, c *cause.Cause, part int) {
 	indent := 2 + len(mark)
 	switch part {
 	case partMessage:
-		s := mark + c.Message
-		if t.twice(c.Message) && len(c.Requirements) > 0 {
-			s += " (" + short(words(c.Requirements), 60) + ")"
+		s := c.Message
+		if !t.o.Verbose {
+			s = t.inShort(c)
 		}
-		t.out.colored(col, 2, indent, s)
+		t.out.colored(col, 2, indent, mark+s)
 	case partHosts:
-		if len(c.Sample) > 0 {
+		if len(c.Sample) > 0 && (t.o.Verbose || c.Hosts > 1) {
 			t.out.labelled(indent, "hosts: ", sample(*c))
 		}
 	case partPlaces:
-		if len(c.Boundaries) > 0 {
+		if len(c.Boundaries) > 0 && (t.o.Verbose || !inOne(c)) {
 			t.out.labelled(indent, "in:    ", inBoundaries(*c))
 		}
 	case partSeen:
@@ -105,23 +115,14 @@ func (t *text) causePart(col color, n int, c *cause.Cause, part int) {
 		if i > 0 {
 			label = "also:  "
 		}
-		if before := t.said[a]; before > 0 && len(a) > t.o.Width {
+		switch before := t.said[a]; {
+		case before > 0 && !t.o.Verbose:
+			return
+		case before > 0 && len(a) > t.o.Width:
 			a = fmt.Sprintf("as under cause %d.", before)
 		}
 		t.out.labelled(indent, label, a)
 	}
-}
-
-// twice reports whether several causes say the same, as one port is in the rows
-// of several profiles.
-func (t *text) twice(message string) bool {
-	if t.same == nil {
-		t.same = map[string]int{}
-		for _, c := range t.r.Causes {
-			t.same[c.Message]++
-		}
-	}
-	return t.same[message] > 1
 }
 
 // say notes that a part was written.

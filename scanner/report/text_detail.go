@@ -22,18 +22,19 @@ func (t *text) profiles() {
 	}
 	for _, p := range parts {
 		c, word := t.profile(p.Name)
-		line := fmt.Sprintf("%-*s  %-11s  %s", width, short(clean(p.Name), width), word, byState(p))
-		t.out.colored(c, 2, width+17, line)
+		line := fmt.Sprintf("%-*s  %-11s %s", width, short(clean(p.Name), width), word, byState(p, c == green))
+		t.out.colored(c, 2, width+16, line)
 	}
 }
 
-// byState counts the paths of a part.
-func byState(p verdict.Part) string {
-	s := fmt.Sprintf("%s: %d open", paths(p.Total()), p.States[verdict.Open])
+// byState counts the paths of a part; where it is ready in spite of some that are
+// not open, it says why.
+func byState(p verdict.Part, ready bool) string {
+	s := fmt.Sprintf("%d of %d open", p.States[verdict.Open], p.Total())
 	if rest := others(p.States); rest != "" {
 		s += ", " + rest
 	}
-	if n := p.Classes[verdict.ClassOptional] + p.Classes[verdict.ClassSatisfied]; n > 0 {
+	if n := p.Classes[verdict.ClassOptional] + p.Classes[verdict.ClassSatisfied]; n > 0 && ready {
 		s += fmt.Sprintf("; %d need not be open", n)
 	}
 	return s
@@ -54,161 +55,42 @@ func (t *text) inProfileOrder() []verdict.Part {
 	return slices.SortedStableFunc(slices.Values(t.r.Tally.Profiles), func(a, b verdict.Part) int { return cmp.Compare(place(a), place(b)) })
 }
 
-// detail is what the short text has room for: the causes, and parts of what is
-// said of each.
-type detail struct {
-	left  int // lines
-	parts map[int]map[int][]string
-}
-
-// details fills a screen and no more. What matters most comes to it first; what
-// has no place is counted.
-func (t *text) details() {
-	if t.r.Tally.Hosts == 0 {
-		return
-	}
-	methods, boundaries := t.out.hold(t.advice), t.out.hold(t.byBoundary)
-	d := detail{left: textDetail - 1 - bodyLines(methods), parts: map[int]map[int][]string{}} // 1: what more there is
-	few := len(boundaries) > 0 && bodyLines(boundaries) <= textBoundaries
-	if few {
-		d.left -= bodyLines(boundaries)
-	}
-	var all []numbered
-	for _, s := range t.sections() {
-		for i := range s.causes {
-			all = append(all, numbered{n: len(all) + 1, section: s, cause: &s.causes[i]})
-		}
-	}
-	t.choose(&d, all)
-	t.chosen(&d, all)
-	more := []string{}
-	if n := len(all) - len(d.parts); n > 0 {
-		more = append(more, count(n, "cause")+" more")
-	}
-	switch n := bodyLines(boundaries); {
-	case n == 0:
-	case !few && n > d.left:
-		more = append(more, fmt.Sprintf("%d boundaries", len(t.r.boundaries())))
-	default:
-		if !few {
-			d.left -= n
-		}
-		t.byBoundary()
-	}
-	view := t.r.measured()
-	if rows := t.out.hold(func() { t.rows(view) }); len(rows) <= d.left {
-		d.left -= len(rows)
-		t.out.head("WHAT WORKS")
-		t.rows(view)
-	} else {
-		more = append(more, count(len(t.r.Tally.Requirements), "row"))
-	}
-	if n := t.r.Tally.Hosts - t.hosts(view, d.left); n > 0 {
-		more = append(more, hosts(n))
-	}
-	t.advice()
-	if len(more) > 0 {
-		t.out.line("")
-		t.out.para(2, 2, "-v shows "+strings.Join(more, ", ")+", and the evidence.")
-	}
-}
-
-// bodyLines counts the lines that are no heads and not empty.
-func bodyLines(lines []string) int {
-	n := 0
-	for _, l := range lines {
-		if strings.HasPrefix(l, "  ") || strings.HasPrefix(l, "\x1b") && strings.Contains(l, "m  ") {
-			n++
-		}
-	}
-	return n
-}
-
-// numbered is a cause with its number in the report.
-type numbered struct {
-	n int
-	section
-	cause *cause.Cause
-}
-
-// choose takes the first cause with what to do, then the sentences of the
-// others, then what to do about each, then the rest.
-func (t *text) choose(d *detail, all []numbered) {
-	all = all[:min(len(all), textCauses)]
-	take := func(c numbered, part int) bool {
-		_, ok := d.parts[c.n]
-		if !ok && part != partMessage {
-			return false
-		}
-		lines := t.out.hold(func() { t.causePart(c.color, c.n, c.cause, part) })
-		if len(lines) == 0 || len(lines) > d.left || d.parts[c.n][part] != nil {
-			return ok
-		}
-		if !ok {
-			d.parts[c.n] = map[int][]string{}
-		}
-		d.parts[c.n][part] = lines
-		d.left -= len(lines)
-		t.say(c.n, c.cause, part)
-		return true
-	}
-	if len(all) > 0 {
-		take(all[0], partMessage)
-		take(all[0], partAdvice)
-	}
-	for _, part := range []int{partMessage, partAdvice, partHosts, partSeen, partPlaces, partAdvice + 1, partAdvice + 2} {
-		for _, c := range all {
-			if !take(c, part) { // the causes are shown up to one, with none left out before it
-				break
-			}
-		}
-	}
-}
-
-// chosen writes the causes as they were chosen.
-func (t *text) chosen(d *detail, all []numbered) {
-	head := ""
-	for _, c := range all {
-		parts, ok := d.parts[c.n]
-		if !ok {
-			continue
-		}
-		if c.head != head {
-			head = c.head
-			t.out.head(head)
-		}
-		for part := range partAdvice + len(c.cause.Advice) {
-			for _, l := range parts[part] {
-				t.out.line(l)
-			}
-		}
-	}
-}
-
-// advice says which ways to install the client would work, for how many.
-func (t *text) advice() {
+// advice says which ways to install the client would work, for how many, in so
+// many lines if that can be; 0: in as many as it takes.
+func (t *text) advice(most int) {
 	methods := t.r.Methods()
 	rest := otherMethods(methods)
 	if len(rest) == len(methods) {
 		return
 	}
-	s := shared(methods)
-	if clients(methods) > 0 {
-		t.out.head("INSTALLATION METHODS, FOR HOW MANY CLIENTS")
-		t.methodTable(methods)
-	} else {
-		t.out.head("INSTALLATION METHODS")
-		s = append([]string{"No client is among these hosts."}, s...)
-	}
-	if len(rest) > 0 {
-		s = append(s, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
-	}
+	var s []string
 	if t.o.Lists != "" {
 		s = append(s, "Lists of the clients are in "+t.o.Lists)
 	}
-	if len(s) > 0 {
-		t.out.para(2, 2, strings.Join(s, " "))
+	table := func() {}
+	if clients(methods) > 0 {
+		t.out.head("INSTALLATION METHODS, FOR HOW MANY CLIENTS")
+		table = func() { t.methodTable(methods) }
+	} else {
+		t.out.head("INSTALLATION METHODS")
+		s = append(s, "No client is among these hosts.")
 	}
+	s = append(s, t.shared(methods, most == 0)...)
+	if len(rest) > 0 && most == 0 {
+		s = append(s, fmt.Sprintf("Not checked: %s.", strings.Join(rest, ", ")))
+	}
+	lines := func() []string {
+		return t.out.hold(func() {
+			table()
+			if len(s) > 0 {
+				t.out.para(2, 2, strings.Join(s, " "))
+			}
+		})
+	}
+	for most > 0 && len(s) > 1 && len(lines()) > most {
+		s = s[:len(s)-1]
+	}
+	t.write(lines())
 }
 
 // methodTable counts the clients by method and answer.
@@ -232,26 +114,82 @@ func (t *text) methodTable(methods []cause.Method) {
 	}
 }
 
-// shared says what holds for all clients, whatever their own paths are.
-func shared(methods []cause.Method) []string {
-	var out, reasons, counts []string
+// shared says what holds for all clients, whatever their own paths are: by the
+// numbers of the causes, as far as there is one. The short text has said what is
+// to be tested from elsewhere.
+func (t *text) shared(methods []cause.Method, long bool) []string {
+	var out, why, counts []string
+	by := map[string][]string{} // the methods, by reason
 	prove := ""
 	for i := range methods {
 		m := &methods[i]
-		switch {
-		case !m.Checked || m.Shared.Answer == cause.AnswerYes:
-		case remedy(m) != "":
-			prove = remedy(m)
-			counts = append(counts, fmt.Sprintf("%s %d", m.Name, m.Shared.Untested))
-		default:
-			reasons = append(reasons, m.Shared.Reason)
+		if !m.Checked || m.Shared.Answer == cause.AnswerYes {
+			continue
 		}
+		if s := remedy(m); s != "" {
+			prove = s
+			counts = append(counts, fmt.Sprintf("%s %d", m.Name, m.Shared.Untested))
+			continue
+		}
+		name, reason := m.Name, m.Shared.Reason
+		if n := t.numberOf(m.Shared); n > 0 {
+			reason = fmt.Sprintf("%s by cause %d", m.Shared.Answer, n)
+		} else if row, rest, ok := strings.Cut(reason, " "); ok && strings.HasPrefix(row, m.Name+"/") { // it names the row
+			name, reason = row, rest
+		} else {
+			reason = "(" + reason + ")"
+		}
+		if by[reason] == nil {
+			why = append(why, reason)
+		}
+		by[reason] = append(by[reason], name)
 	}
-	if len(reasons) > 0 {
-		out = append(out, "For all clients: "+strings.Join(reasons, "; ")+".")
+	for i, reason := range why {
+		if rest, ok := strings.CutPrefix(reason, "was "); ok && len(by[reason]) > 1 {
+			why[i] = strings.Join(by[reason], ", ") + " were " + rest
+			continue
+		}
+		why[i] = strings.Join(by[reason], ", ") + " " + reason
 	}
-	if len(counts) > 0 {
-		out = append(out, fmt.Sprintf("Not proven are the paths that start elsewhere (%s): %s.", strings.Join(counts, ", "), prove))
+	if len(why) > 0 {
+		out = append(out, "For all clients: "+strings.Join(why, "; ")+".")
+	}
+	if len(counts) > 0 && (long || len(t.untested) == 0) {
+		out = append(out, fmt.Sprintf("Not proven (%s): %s.", strings.Join(counts, ", "), prove))
 	}
 	return out
+}
+
+// methodLine is the advice where the causes need the room.
+func (t *text) methodLine() {
+	methods := t.r.Methods()
+	all := clients(methods)
+	var s []string
+	for i := range methods {
+		if m := &methods[i]; m.Checked {
+			s = append(s, fmt.Sprintf("%s %d", m.Name, m.Clients[cause.AnswerYes]))
+		}
+	}
+	if all == 0 || len(s) == 0 {
+		return
+	}
+	t.out.head("INSTALLATION METHODS")
+	t.out.para(2, 4, fmt.Sprintf("Of %d clients, so many are ready for: %s", all, strings.Join(s, ", ")))
+	if t.o.Lists != "" {
+		t.out.para(2, 4, "Lists of the clients are in "+t.o.Lists)
+	}
+}
+
+// numberOf is the number of the cause that a reason is about; 0: there is none.
+func (t *text) numberOf(o cause.Opinion) int {
+	n := 0
+	for _, s := range t.sections() {
+		for _, c := range s.causes {
+			n++
+			if o.Row != "" && c.State == o.State && slices.Contains(c.Requirements, o.Row) {
+				return n
+			}
+		}
+	}
+	return 0
 }

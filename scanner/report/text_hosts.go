@@ -46,12 +46,6 @@ type rowLook struct {
 // hostLine is one line of the table of hosts.
 type hostLine struct{ name, addr, says string }
 
-// shown is the order in which the hosts are listed: what needs work first.
-var shown = []verdict.Class{
-	verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided, verdict.ClassTolerated, verdict.ClassUntested,
-	verdict.ClassPassed, verdict.ClassSatisfied, verdict.ClassOptional,
-}
-
 func newLook() look {
 	return look{lines: map[verdict.Class][]hostLine{}, plenty: map[string]bool{}}
 }
@@ -147,7 +141,9 @@ func lineOf(h *Host) hostLine {
 		if len(rows) == 0 {
 			continue
 		}
-		slices.Sort(rows)
+		if slices.Sort(rows); s != verdict.Open {
+			rows = slices.Compact(rows) // of several profiles
+		}
 		what := strings.Join(rows, " ")
 		if s == verdict.Open {
 			what = fmt.Sprint(len(rows))
@@ -161,43 +157,35 @@ func lineOf(h *Host) hostLine {
 	return l
 }
 
-// hosts writes the table of the short report into so many lines, and returns how
-// many hosts it has.
-func (t *text) hosts(v *look, room int) int {
-	var lines []hostLine
-	within := t.r.Tally.Exit() != verdict.ExitFailed // else what passed a limit comes with what fails
-	for _, c := range shown {
-		if c != verdict.ClassTolerated || within {
-			lines = append(lines, v.lines[c]...)
-		}
-		if c == verdict.ClassFailed && !within {
-			lines = append(lines, v.lines[verdict.ClassTolerated]...)
-		}
+// hosts writes the table of the hosts that need work; nothing where there are
+// more than were kept.
+func (t *text) hosts(v *look) {
+	classes := []verdict.Class{verdict.ClassFailed, verdict.ClassError, verdict.ClassUndecided}
+	if t.r.Tally.Exit() != verdict.ExitFailed { // else what passed a limit is not the matter
+		classes = append(classes, verdict.ClassTolerated)
 	}
-	lines = lines[:min(len(lines), max(room, 0))]
+	var lines []hostLine
+	all := 0
+	for _, c := range classes {
+		lines = append(lines, v.lines[c]...)
+		all += t.r.Tally.HostsBy[c]
+	}
+	if len(lines) < all || all == 0 {
+		return
+	}
 	name, addr := 0, 0
 	for _, l := range lines {
 		name = min(max(name, len([]rune(l.name))), 28)
 		addr = max(addr, len(l.addr))
 	}
-	for i, l := range lines {
-		s := fmt.Sprintf("%-*s  %-*s  %s", name, short(l.name, name), addr, l.addr, l.says)
+	t.out.head("HOSTS")
+	for _, l := range lines {
 		indent := name + addr + 6
 		if indent > t.o.Width/2 {
 			indent = 6
 		}
-		wrapped := t.out.hold(func() { t.out.para(2, indent, s) })
-		if room -= len(wrapped); room < 0 {
-			return i
-		}
-		if i == 0 {
-			t.out.head("HOSTS")
-		}
-		for _, w := range wrapped {
-			t.out.line(w)
-		}
+		t.out.para(2, indent, fmt.Sprintf("%-*s  %-*s  %s", name, short(l.name, name), addr, l.addr, l.says))
 	}
-	return len(lines)
 }
 
 // everyHost writes all hosts with all findings and their evidence.

@@ -43,7 +43,7 @@ func TestMail(t *testing.T) {
 		var pauses []time.Duration
 		o := noPause(&pauses)
 		o.Roots = pool
-		err := Send(t.Context(), []Receiver{receiver(t, strings.Replace(c.url, "%s", addr, 1)+addresses)}, message(2), o)
+		err := tell(t.Context(), []Receiver{receiver(t, strings.Replace(c.url, "%s", addr, 1)+addresses)}, message(2), o)
 		s := c.server
 		s.mu.Lock()
 		switch {
@@ -76,7 +76,7 @@ func TestMailCertificate(t *testing.T) {
 	var pauses []time.Duration
 	o := noPause(&pauses)
 	o.Roots = other
-	err := Send(t.Context(), []Receiver{receiver(t, "smtp://u:pA55word@"+addr+addresses)}, message(2), o)
+	err := tell(t.Context(), []Receiver{receiver(t, "smtp://u:pA55word@"+addr+addresses)}, message(2), o)
 	if err == nil || !strings.Contains(err.Error(), "after 1 try: ") || !strings.Contains(err.Error(), "certificate") || len(s.mails) > 0 || len(s.users) > 0 {
 		t.Errorf("%v, %q", err, s.lines)
 	}
@@ -130,7 +130,7 @@ func TestMailHangs(t *testing.T) {
 	l := listen(t)
 	got := readAll(l)
 	o := Options{Timeout: 300 * time.Millisecond, Pause: func(context.Context, time.Duration) error { return context.Canceled }}
-	err := Send(t.Context(), []Receiver{receiver(t, "smtp://"+l.Addr().String()+addresses)}, message(2), o)
+	err := tell(t.Context(), []Receiver{receiver(t, "smtp://"+l.Addr().String()+addresses)}, message(2), o)
 	if err == nil || !strings.HasSuffix(err.Error(), "no answer in time") {
 		t.Error(err)
 	}

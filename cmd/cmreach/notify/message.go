@@ -7,6 +7,7 @@ import (
 	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,7 +24,9 @@ const (
 // Message is what there is to tell of a run.
 type Message struct {
 	Run     *report.Run
-	Changes *history.Changes // nil: there is no state to compare with
+	Changes *history.Changes   // nil: there is no state to compare with
+	Diff    *report.DiffReport // nil: it was not compared with the run of another record
+	Records []report.DiffRun   // of which it is; none: a check that was just made
 	Exit    int
 	More    string // the command that shows more
 	Now     time.Time
@@ -52,15 +55,23 @@ func (m *Message) place() string {
 
 // headline is the news in a few words.
 func (m *Message) headline() string {
-	c := m.Changes
-	if c == nil || !c.Changed() {
-		return m.standing()
-	}
 	var parts []string
 	add := func(n int, format string) {
 		if n > 0 {
 			parts = append(parts, fmt.Sprintf("%d "+format, n))
 		}
+	}
+	if m.Diff != nil {
+		n := m.Diff.Counts
+		add(n.Worse, "worse")
+		add(n.Better, "better")
+		add(n.Gone, "no longer checked")
+		add(n.Added, "newly checked")
+		return strings.Join(parts, ", ")
+	}
+	c := m.Changes
+	if c == nil || !c.Changed() {
+		return m.standing()
 	}
 	add(c.Counts.Broken, "new "+brokenWord(c))
 	add(c.Counts.Recovered, "recovered")
@@ -68,6 +79,9 @@ func (m *Message) headline() string {
 	add(c.Counts.Gone, "no longer checked")
 	if len(parts) == 0 {
 		add(c.Counts.Added, "newly checked")
+	}
+	if len(parts) == 0 { // something that was not told before, of which no more is known
+		return m.standing()
 	}
 	return strings.Join(parts, ", ")
 }
@@ -124,53 +138,138 @@ func counted(n int, one, many string) string {
 // sections are the text of a message: what changed, why, and what to do. Where
 // something broke the causes come first: there are few of them, and many hosts.
 func (m *Message) sections() []section {
-	var out []section
-	if m.Run.End.Err != "" {
-		out = append(out, section{"The check broke off", []string{line(m.Run.End.Err)}})
-	}
+	out := m.hindrances()
 	causes := m.causes()
 	if len(causes.lines) > 0 && m.bad() {
 		out = append(out, causes)
 	}
-	if c := m.Changes; c != nil {
-		out = append(out, items("New failures", c.Broken, c.Counts.Broken, broke)...)
-		out = append(out, items("Recovered", c.Recovered, c.Counts.Recovered, recovered)...)
-		if c.NewlyFlapping > 0 {
-			out = append(out, items("Flapping: open and failing by turns", c.Flapping, c.Counts.Flapping, path)...)
-		}
-		out = append(out, items("No longer in the plan: nothing is known of them", c.Gone, c.Counts.Gone, path)...)
-		if c.Lost != "" {
-			out = append(out, section{"The state file could not be read", []string{line(c.Lost + ": this run is compared with nothing")}})
-		}
-	}
+	out = append(out, m.changes()...)
+	out = append(out, m.differences()...)
 	if len(causes.lines) > 0 && !m.bad() {
 		out = append(out, causes)
 	}
-	if m.Changes != nil { // else the subject says so
+	if m.Changes != nil || m.Diff != nil { // else the subject says so
 		now := []string{line(m.standing())}
-		if m.Changes.Counts.Still > 0 {
+		if m.Changes != nil && m.Changes.Counts.Still > 0 {
 			now = append(now, "broken before, and still: "+counted(m.Changes.Counts.Still, "path", "paths"))
+		}
+		if m.Diff != nil && m.Diff.Counts.StillBroken > 0 {
+			now = append(now, "broken in both: "+counted(m.Diff.Counts.StillBroken, "path", "paths"))
 		}
 		out = append(out, section{"How all of it stands now", now})
 	}
+	out = append(out, m.records()...)
 	if m.More != "" {
 		out = append(out, section{"To see more", []string{line(m.More)}})
 	}
 	return out
 }
 
+// hindrances are why the run is not whole.
+func (m *Message) hindrances() []section {
+	switch {
+	case m.Run.End.Err != "":
+		return []section{{"The check broke off", []string{line(m.Run.End.Err)}}}
+	case m.Run.Truncated != nil:
+		return []section{{"The record is incomplete", []string{line(m.Run.Truncated.Error())}}}
+	default:
+		return nil
+	}
+}
+
+// changes are those since the run before, and what was not told of the runs
+// before that.
+func (m *Message) changes() []section {
+	c := m.Changes
+	if c == nil {
+		return nil
+	}
+	var out []section
+	out = append(out, items("New failures", c.Broken, c.Counts.Broken, broke)...)
+	out = append(out, items("Recovered", c.Recovered, c.Counts.Recovered, was)...)
+	if c.NewlyFlapping > 0 {
+		out = append(out, items("Flapping: open and failing by turns", c.Flapping, c.Counts.Flapping, path)...)
+	}
+	out = append(out, items("No longer in the plan: nothing is known of them", c.Gone, c.Counts.Gone, was)...)
+	if !c.First { // else all of it is
+		out = append(out, items("New in the plan", c.Added, c.Counts.Added, path)...)
+	}
+	switch {
+	case c.Lost == "":
+	case c.First:
+		out = append(out, section{"The state file could not be read", []string{line(c.Lost + ": this run is compared with nothing")}})
+	default:
+		out = append(out, section{"The state file could not be read by an earlier run", []string{line(c.Lost + ": what was known before that run is lost")}})
+	}
+	if !c.UntoldSince.IsZero() {
+		s := "this message could not be sent then; it says how things are now"
+		if c.Untold > 0 {
+			s = counted(c.Untold, "change", "changes") + " could not be told then, and is said above as it is now"
+			if c.Untold > 1 {
+				s = strings.Replace(s, "is said", "are said", 1)
+			}
+		}
+		out = append(out, section{"Told late, since the run of " + stamp(c.UntoldSince), []string{s}})
+	}
+	return out
+}
+
+// differences are those between two records.
+func (m *Message) differences() []section {
+	d := m.Diff
+	if d == nil {
+		return nil
+	}
+	return slices.Concat(
+		items("Worse", d.Worse, d.Counts.Worse, broke), items("Better", d.Better, d.Counts.Better, was),
+		items("In the old record alone: nothing is known of them", d.Gone, d.Counts.Gone, was), items("In the new record alone", d.Added, d.Counts.Added, broke),
+	)
+}
+
+// records say of which files the message is.
+func (m *Message) records() []section {
+	s := section{title: "Of the recorded runs"}
+	if len(m.Records) == 1 {
+		s.title = "Of the recorded run"
+	}
+	for i, r := range m.Records[:min(len(m.Records), maxItems)] {
+		text := fmt.Sprintf("%s: by %s, %s", r.File, cmp.Or(r.Scanner, "an unknown machine"), stamp(r.Started))
+		if m.Diff != nil {
+			text = []string{"old: ", "new: "}[min(i, 1)] + text
+		}
+		if !r.Complete {
+			text += ", incomplete"
+		}
+		s.lines = append(s.lines, line(text))
+	}
+	if left := len(m.Records) - len(s.lines); left > 0 {
+		s.lines = append(s.lines, fmt.Sprintf("and %d more", left))
+	}
+	if len(s.lines) == 0 {
+		return nil
+	}
+	return []section{s}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
 // causes are the explanations of all that fails now, with what to do.
 func (m *Message) causes() section {
 	s := section{title: "Causes of all that fails now, and what to do"}
 	n := 0
-	for _, c := range m.Run.Causes {
+	list, _ := cause.Fold(m.Run.Causes)
+	for _, c := range list {
 		if c.State == verdict.Untested {
 			continue
 		}
 		if n++; n > maxCauses {
 			continue
 		}
-		s.lines = append(s.lines, line(fmt.Sprintf("%d. %s", n, c.Message)))
+		text := fmt.Sprintf("%d. %s", n, c.Message)
+		if profiles := c.Profiles(); len(m.Run.Header.Profiles) > 1 {
+			text += " (" + strings.Join(profiles, ", ") + ")"
+		}
+		s.lines = append(s.lines, line(text))
 		if do := firstAdvice(c); do != "" {
 			s.lines = append(s.lines, line("   do: "+do))
 		}
@@ -213,17 +312,25 @@ func path(i history.Item) string {
 
 func broke(i history.Item) string {
 	s := path(i) + ": " + i.State.String()
+	if i.Steady {
+		s += ", steadily, after flapping"
+	}
 	if i.Message != "" {
 		s += ": " + i.Message
 	}
 	return s
 }
 
-func recovered(i history.Item) string {
-	if i.Was == verdict.StateUnknown {
+// was says what a path was that works now, or that is not checked now.
+func was(i history.Item) string {
+	switch {
+	case i.Steady:
+		return path(i) + ": open, steadily, after flapping"
+	case i.Was == verdict.StateUnknown:
 		return path(i)
+	default:
+		return path(i) + ": was " + i.Was.String()
 	}
-	return path(i) + ": was " + i.Was.String()
 }
 
 // line cleans and bounds a text for one line.
@@ -253,6 +360,9 @@ func (m *Message) text() string {
 // bad reports whether the message is of something that went wrong, and not of
 // recovery alone.
 func (m *Message) bad() bool {
+	if m.Diff != nil {
+		return m.Diff.Counts.Worse > 0
+	}
 	if c := m.Changes; c != nil && c.Changed() {
 		return c.Counts.Broken+c.NewlyFlapping > 0
 	}

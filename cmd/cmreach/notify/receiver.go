@@ -2,8 +2,10 @@ package notify
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -103,6 +105,19 @@ func hidden(u *url.URL) []string {
 		}
 	}
 	return out
+}
+
+// ID tells this receiver from others in a file that others may read. The part
+// before the dash is of what may be shown; of the rest, which may be a secret, there
+// are 12 bits of a hash: enough to tell two of one server apart, and too little
+// to find a key by. No password is in it, so that a new one does not change it.
+func (r Receiver) ID() string {
+	u := *r.url
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	where, whole := sha256.Sum256([]byte("cmreach receiver "+r.name)), sha256.Sum256([]byte("cmreach receiver "+u.String()))
+	return hex.EncodeToString(where[:8]) + "-" + hex.EncodeToString(whole[:2])[:3]
 }
 
 // String is what may be shown of a receiver.

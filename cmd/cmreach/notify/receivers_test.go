@@ -17,6 +17,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -63,6 +64,15 @@ func receiver(t *testing.T, url string) Receiver {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// tell sends one message to all.
+func tell(ctx context.Context, list []Receiver, m *Message, o Options) error {
+	var all []Delivery
+	for _, r := range list {
+		all = append(all, Delivery{r, m})
+	}
+	return errors.Join(Send(ctx, all, o)...)
 }
 
 // noPause takes the pauses down, and does not wait.

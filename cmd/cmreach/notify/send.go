@@ -44,9 +44,15 @@ type laterError struct {
 func (e laterError) Error() string { return e.err.Error() }
 func (e laterError) Unwrap() error { return e.err }
 
-// Send tells all receivers at the same time, and says which of them could not
-// be told, and why.
-func Send(ctx context.Context, list []Receiver, m *Message, o Options) error {
+// Delivery is a message and who is to get it.
+type Delivery struct {
+	To      Receiver
+	Message *Message
+}
+
+// Send tells all receivers at the same time. For each of them there is an error
+// that says why it could not be told, or nil.
+func Send(ctx context.Context, list []Delivery, o Options) []error {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
@@ -57,11 +63,11 @@ func Send(ctx context.Context, list []Receiver, m *Message, o Options) error {
 	defer cancel()
 	errs := make([]error, len(list))
 	var all sync.WaitGroup
-	for i, r := range list {
-		all.Go(func() { errs[i] = r.send(ctx, m, o) })
+	for i, d := range list {
+		all.Go(func() { errs[i] = d.To.send(ctx, d.Message, o) })
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return errs
 }
 
 // send tries until it is done, or in vain.

@@ -124,7 +124,7 @@ func (m *Message) priority() int {
 // syslogMessage is RFC 5424. What is not ASCII is marked by a BOM, 6.4.
 func syslogMessage(m *Message) string {
 	id := "result"
-	if m.Changes != nil {
+	if m.Changes != nil || m.Diff != nil {
 		id = "changes"
 	}
 	text := m.summary()

@@ -34,7 +34,7 @@ func TestSyslogUDP(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	for _, n := range []int{1, 5000} {
-		if err := Send(t.Context(), []Receiver{receiver(t, "syslog://"+conn.LocalAddr().String())}, message(n), Options{}); err != nil {
+		if err := tell(t.Context(), []Receiver{receiver(t, "syslog://"+conn.LocalAddr().String())}, message(n), Options{}); err != nil {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 65536)
@@ -57,7 +57,7 @@ func TestSyslogUDP(t *testing.T) {
 func TestSyslogTCP(t *testing.T) {
 	l := listen(t)
 	got := readAll(l)
-	if err := Send(t.Context(), []Receiver{receiver(t, "syslog+tcp://"+l.Addr().String())}, message(5000), Options{}); err != nil {
+	if err := tell(t.Context(), []Receiver{receiver(t, "syslog+tcp://"+l.Addr().String())}, message(5000), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	text := <-got
@@ -79,7 +79,7 @@ func TestSyslogLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := Send(t.Context(), []Receiver{receiver(t, "syslog://"+path)}, message(1), Options{}); err != nil {
+	if err := tell(t.Context(), []Receiver{receiver(t, "syslog://"+path)}, message(1), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 65536)
@@ -95,7 +95,7 @@ func TestSyslogLocal(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	got := readAll(l)
-	if err := Send(t.Context(), []Receiver{receiver(t, "syslog://"+path)}, message(1), Options{}); err != nil {
+	if err := tell(t.Context(), []Receiver{receiver(t, "syslog://"+path)}, message(1), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := <-got; !form.MatchString(text) || !strings.HasSuffix(text, "\n") {

@@ -5,6 +5,7 @@ import (
 	"cmreach/scanner/cause"
 	"cmreach/scanner/history"
 	"cmreach/scanner/record"
+	"cmreach/scanner/report"
 	"cmreach/scanner/verdict"
 	"context"
 	"crypto/x509"
@@ -94,6 +95,8 @@ type document struct {
 	Run     runDocument      `json:"run"`
 	Counts  countsDocument   `json:"counts"`
 	Changes *history.Changes `json:"changes,omitempty"` // the lists are cut, their counts are of all
+	Diff    *diffDocument    `json:"diff,omitempty"`    // likewise
+	Records []report.DiffRun `json:"records,omitempty"` // the files that it is of; of a comparison the old and the new one
 	Causes  []causeDocument  `json:"causes"`            // the first ones
 	More    string           `json:"more,omitempty"`    // a command
 }
@@ -118,6 +121,16 @@ type countsDocument struct {
 	Causes      int            `json:"causes"`
 }
 
+// diffDocument is the comparison of two records.
+type diffDocument struct {
+	Counts  history.DiffCounts `json:"counts"`
+	Worse   []history.Item     `json:"worse"`
+	Better  []history.Item     `json:"better"`
+	Unclear []history.Item     `json:"unclear"`
+	Gone    []history.Item     `json:"gone"`
+	Added   []history.Item     `json:"added"`
+}
+
 type causeDocument struct {
 	ID           string        `json:"id"`
 	State        verdict.State `json:"state"`
@@ -140,7 +153,7 @@ func webhookBody(m *Message) []byte {
 		Counts: countsDocument{
 			Hosts: t.Hosts, HostsFailed: t.HostsBy[verdict.ClassFailed], Paths: t.All.Total(), States: t.All.States, Causes: len(m.Run.Causes),
 		},
-		Causes: []causeDocument{},
+		Causes: []causeDocument{}, Records: m.Records,
 	}
 	for _, c := range m.Run.Causes[:min(len(m.Run.Causes), maxItems)] {
 		d.Causes = append(d.Causes, shortCause(c))
@@ -148,11 +161,19 @@ func webhookBody(m *Message) []byte {
 	if m.Changes != nil {
 		c := *m.Changes
 		for _, l := range []*[]history.Item{&c.Broken, &c.Recovered, &c.Still, &c.Flapping, &c.Gone, &c.Added} {
-			*l = append([]history.Item{}, (*l)[:min(len(*l), maxItems)]...)
+			*l = firstItems(*l)
 		}
 		d.Changes = &c
 	}
+	if c := m.Diff; c != nil {
+		d.Diff = &diffDocument{c.Counts, firstItems(c.Worse), firstItems(c.Better), firstItems(c.Unclear), firstItems(c.Gone), firstItems(c.Added)}
+	}
 	return marshal(d)
+}
+
+// firstItems are as many as a message has room for; none is [] and not null.
+func firstItems(list []history.Item) []history.Item {
+	return append([]history.Item{}, list[:min(len(list), maxItems)]...)
 }
 
 func shortCause(c cause.Cause) causeDocument {

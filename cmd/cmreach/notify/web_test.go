@@ -69,7 +69,7 @@ func TestWebhookTries(t *testing.T) {
 		h := &hook{answers: c.answers}
 		s := httptest.NewServer(h)
 		var pauses []time.Duration
-		err := Send(t.Context(), []Receiver{receiver(t, s.URL+key)}, message(2), noPause(&pauses))
+		err := tell(t.Context(), []Receiver{receiver(t, s.URL+key)}, message(2), noPause(&pauses))
 		s.Close()
 		switch {
 		case (err == nil) != (c.err == ""), err != nil && !strings.HasSuffix(err.Error(), c.err) && !strings.Contains(err.Error(), c.err+":"):
@@ -103,7 +103,7 @@ func TestWebhookHangs(t *testing.T) {
 	var pauses []time.Duration
 	o := noPause(&pauses)
 	o.Timeout = 300 * time.Millisecond
-	err := Send(t.Context(), []Receiver{receiver(t, s.URL+key)}, message(1), o)
+	err := tell(t.Context(), []Receiver{receiver(t, s.URL+key)}, message(1), o)
 	if err == nil || !strings.HasSuffix(err.Error(), "no answer in time") || strings.Contains(err.Error(), "sEcReT") {
 		t.Error(err)
 	}
@@ -116,7 +116,7 @@ func TestInterrupted(t *testing.T) {
 	s := httptest.NewServer(h)
 	defer s.Close()
 	o := Options{Pause: func(ctx context.Context, _ time.Duration) error { cancel(); return wait(ctx, time.Hour) }}
-	if err := Send(ctx, []Receiver{receiver(t, s.URL+key)}, message(1), o); err == nil || len(h.bodies) != 1 {
+	if err := tell(ctx, []Receiver{receiver(t, s.URL+key)}, message(1), o); err == nil || len(h.bodies) != 1 {
 		t.Errorf("%v after %d tries", err, len(h.bodies))
 	}
 }
@@ -135,11 +135,11 @@ func TestWebhookTLS(t *testing.T) {
 		url := scheme + strings.TrimPrefix(s.URL, "https")
 		var pauses []time.Duration
 		o := noPause(&pauses)
-		if err := Send(t.Context(), []Receiver{receiver(t, url+key)}, message(1), o); err == nil || !strings.Contains(err.Error(), "after 1 try: ") || !strings.Contains(err.Error(), "certificate") || len(h.bodies) > 0 {
+		if err := tell(t.Context(), []Receiver{receiver(t, url+key)}, message(1), o); err == nil || !strings.Contains(err.Error(), "after 1 try: ") || !strings.Contains(err.Error(), "certificate") || len(h.bodies) > 0 {
 			t.Errorf("%s: sent to a server that proves nothing: %v", scheme, err)
 		}
 		o.Roots = pool
-		if err := Send(t.Context(), []Receiver{receiver(t, url+key)}, message(1), o); err != nil || len(h.bodies) != 1 || h.paths[0] != "POST "+key {
+		if err := tell(t.Context(), []Receiver{receiver(t, url+key)}, message(1), o); err != nil || len(h.bodies) != 1 || h.paths[0] != "POST "+key {
 			t.Errorf("%s: %v, %v", scheme, err, h.paths)
 		}
 		h.bodies, h.paths = nil, nil
@@ -151,7 +151,7 @@ func TestWebhookDocument(t *testing.T) {
 	s := httptest.NewServer(h)
 	defer s.Close()
 	url := strings.Replace(s.URL, "http://", "http://user:pa%40ss@", 1) + key
-	if err := Send(t.Context(), []Receiver{receiver(t, url)}, message(5000), Options{}); err != nil {
+	if err := tell(t.Context(), []Receiver{receiver(t, url)}, message(5000), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.heads[0].Get("Authorization"); got != "Basic dXNlcjpwYUBzcw==" {
@@ -279,7 +279,7 @@ func TestSeveral(t *testing.T) {
 	l := listen(t)
 	gone := "http://" + l.Addr().String()
 	_ = l.Close()
-	err := Send(t.Context(), []Receiver{receiver(t, gone+key), receiver(t, s.URL+key), receiver(t, "syslog:///no/such/sEcReT")}, message(1), Options{Pause: func(context.Context, time.Duration) error { return nil }})
+	err := tell(t.Context(), []Receiver{receiver(t, gone+key), receiver(t, s.URL+key), receiver(t, "syslog:///no/such/sEcReT")}, message(1), Options{Pause: func(context.Context, time.Duration) error { return nil }})
 	if err == nil || len(h.bodies) != 1 {
 		t.Fatalf("%v, %d", err, len(h.bodies))
 	}

@@ -1,7 +1,7 @@
 // The page: the list of hosts with its filters, the matrix by keyboard, and the
 // theme. All text is set as text, never as markup.
 (function () {
-  const pageSize = 50;
+  const pageSize = 50, paperSize = 2000;
   const none = { text: "", class: -1, state: "", row: -1, profile: "", net: -1, bound: -1, tag: "", cause: 0 };
   const by = (id) => document.getElementById(id);
   let run, filter = { ...none }, found, page = 0;
@@ -139,7 +139,38 @@
       make("td", { class: "word " + tones[h[4]] }, run.classes[h[4]]),
       make("td", {}, ...troubles(h)),
       make("td", { class: "wide" }, h[3] >= 0 ? run.boundaries[h[3]] || "-" : run.nets[h[2]]));
+    line.dataset.host = index;
     return line;
+  }
+
+  // On paper are the hosts that the filter names; without one, those that need
+  // work. What is open on the screen is open there too, and stays so.
+  let onScreen = null;
+  function toPaper() {
+    if (onScreen) return;
+    onScreen = [...by("hostlist").children];
+    const drawn = new Map();
+    let last = -1;
+    for (const line of onScreen) {
+      if (line.dataset.host) last = Number(line.dataset.host);
+      drawn.set(last, [...(drawn.get(last) || []), line]);
+    }
+    const all = hashOf(filter) === "#hosts", needsWork = (i) => run.hosts[i][4] >= 1 && run.hosts[i][4] <= 3;
+    const wanted = all && found.hosts.length > pageSize ? found.hosts.filter(needsWork) : found.hosts;
+    const order = new Intl.Collator("en", { numeric: true });
+    const shown = [...wanted].sort((a, b) => order.compare(run.hosts[a][0], run.hosts[b][0])).slice(0, paperSize);
+    by("hostlist").replaceChildren(...shown.flatMap((i) => drawn.get(i) || [hostLine(i)]));
+    const left = wanted.length - shown.length, well = found.hosts.length - wanted.length;
+    const parts = ["Printed: " + many(shown.length, "host") + (wanted === found.hosts ? "" : ", those that need work") + "."];
+    if (left) parts.push(left.toLocaleString("en") + " more need a place that paper has not: cmreach report RUN.jsonl -o csv=hosts.csv lists them.");
+    if (well) parts.push(many(well, "host") + " that need" + (well === 1 ? "s" : "") + " no work " + (well === 1 ? "is" : "are") + " left out.");
+    by("paper").textContent = parts.join(" ");
+  }
+
+  function toScreen() {
+    if (!onScreen) return;
+    by("hostlist").replaceChildren(...onScreen);
+    onScreen = null;
   }
 
   // troubles are the states of a host with their rows: what fails first, then
@@ -157,7 +188,7 @@
     for (const [, g] of [...groups].sort((a, b) => a[0] - b[0])) {
       const more = g.rows.length > 4 ? " +" + (g.rows.length - 4) : "";
       const note = g.class > 4 ? " (" + run.classes[g.class] + ")" : "";
-      out.push(make("span", { class: "trouble" }, badge(g.state), " " + g.rows.slice(0, 4).join(", ") + more + note), " ");
+      out.push(make("span", { class: g.class > 4 ? "trouble minor" : "trouble" }, badge(g.state), " " + g.rows.slice(0, 4).join(", ") + more + note), " ");
     }
     if (open) out.push(make("span", { class: "trouble" }, badge("open"), " " + open));
     return out;
@@ -206,6 +237,7 @@
     head.push(make("th", { scope: "col", class: "wide" }, run.boundaries.length ? "boundary" : "subnet"));
     by("explorer").append(controls(),
       make("p", { id: "count", role: "status", "aria-live": "polite", tabindex: "-1" }),
+      make("p", { id: "paper", "aria-hidden": "true" }),
       make("div", { class: "scroll", role: "region", "aria-label": "Hosts", tabindex: "0" },
         make("table", { class: "hostlist", "aria-label": "Hosts" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", { id: "hostlist" }))),
       make("p", { id: "nothing", hidden: true }, "No host fits. Clear takes all filters away."),
@@ -267,6 +299,9 @@
   found = select(run, filter);
   show();
   document.querySelectorAll("table.matrix").forEach(matrixKeys);
+  window.addEventListener("beforeprint", toPaper);
+  window.addEventListener("afterprint", toScreen);
+  window.matchMedia("print").addEventListener("change", (e) => (e.matches ? toPaper() : toScreen()));
   window.addEventListener("hashchange", () => follow(true));
   // A cell that is chosen again leads to its hosts again.
   document.addEventListener("click", (e) => {

@@ -1,0 +1,436 @@
+package report
+
+import (
+	"cmp"
+	"cmreach/scanner"
+	"cmreach/scanner/cause"
+	"cmreach/scanner/verdict"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// detail is what the short text has room for: parts of what is said of each
+// cause.
+type detail struct {
+	left  int // lines
+	parts map[int]map[int][]string
+}
+
+// numbered are the states whose sentences count the hosts themselves.
+var numbered = map[verdict.State]bool{
+	verdict.WrongHost: true, verdict.Unresolved: true, verdict.Down: true, verdict.Error: true,
+}
+
+// listed is a cause with its number in the report.
+type listed struct {
+	n int
+	section
+	cause *cause.Cause
+}
+
+// details fills a screen and no more. Causes come first and get most of it; what
+// has no place is counted.
+func (t *text) details() {
+	if t.r.Tally.Hosts == 0 {
+		return
+	}
+	notHere := t.out.hold(t.notHere)
+	all := t.listed(len(notHere) > 0)
+	around := bodyLines(notHere) + bodyLines(t.out.hold(t.coverage)) + 1 // what more there is
+	d := detail{left: textDetail - around, parts: map[int]map[int][]string{}}
+	methods := func(most int) { t.advice(most) }
+	if sentences := t.sentences(all); sentences+bodyLines(t.out.hold(func() { methods(textMethods) })) > d.left {
+		methods = func(int) { t.methodLine() }
+	}
+	d.left -= bodyLines(t.out.hold(func() { methods(textMethods) }))
+	t.choose(&d, t.whatMatters(all))
+	places := t.out.hold(func() { t.places(all) })
+	if bodyLines(places) > d.left {
+		places = nil
+	}
+	d.left -= bodyLines(places)
+	t.choose(&d, t.whatHelps(all))
+	if table := t.out.hold(t.byBoundary); len(t.r.boundaries()) > 1 && bodyLines(table) <= d.left+bodyLines(places) {
+		d.left += bodyLines(places) - bodyLines(table)
+		places = table
+	}
+	t.chosen(&d, all)
+	t.write(notHere)
+	t.write(places)
+	more := []string{}
+	if n := len(all) - len(d.parts); n > 0 {
+		more = append(more, count(n, "more cause"))
+	}
+	more = append(more, t.closer(&d, len(all))...)
+	methods(textMethods + max(d.left, 0))
+	if len(more) > 0 {
+		t.out.line("")
+		t.out.para(2, 2, "-v shows "+strings.Join(more, ", ")+", and the evidence.")
+	}
+}
+
+// listed numbers the causes, as -v does; those that were not tested are left out
+// where they are summed up.
+func (t *text) listed(summed bool) []listed {
+	var all []listed
+	n := 0
+	for _, s := range t.sections() {
+		for i := range s.causes {
+			n++
+			if !summed || !s.later {
+				all = append(all, listed{n: n, section: s, cause: &s.causes[i]})
+			}
+		}
+	}
+	return all
+}
+
+// sentences is how many lines it takes to name the first causes, and to say what
+// is to be done about the first.
+func (t *text) sentences(all []listed) int {
+	lines := t.out.hold(func() {
+		for i, c := range all[:min(len(all), textCauses)] {
+			t.causePart(c.color, c.n, c.cause, partMessage)
+			if i == 0 {
+				t.causePart(c.color, c.n, c.cause, partAdvice)
+			}
+		}
+	})
+	return len(lines)
+}
+
+// places says where work is needed, if the causes do not say it.
+func (t *text) places(all []listed) {
+	for _, c := range all {
+		if !inOne(c.cause) {
+			t.inBrief()
+			return
+		}
+	}
+}
+
+func (t *text) write(lines []string) {
+	for _, l := range lines {
+		t.out.line(l)
+	}
+}
+
+// closer shows the rows of a few hosts, and the hosts that need work where all
+// of them fit and the causes do not tell already. It returns what was not shown.
+func (t *text) closer(d *detail, causes int) (more []string) {
+	view := t.r.measured()
+	rows := t.out.hold(func() { t.rows(view) })
+	if t.r.Tally.Hosts <= textFewHosts && len(rows) <= d.left {
+		d.left -= len(rows)
+		t.out.head("WHAT WORKS")
+		t.write(rows)
+	} else {
+		more = append(more, count(len(t.r.Tally.Requirements), "row"))
+	}
+	if causes > 1 && t.r.Tally.Hosts > 1 {
+		lines := t.out.hold(func() { t.hosts(view) })
+		if bodyLines(lines) <= d.left {
+			d.left -= bodyLines(lines)
+			t.write(lines)
+		}
+	}
+	if t.r.Tally.Hosts > 1 {
+		more = append(more, hosts(t.r.Tally.Hosts))
+	}
+	return more
+}
+
+// bodyLines counts the lines that are no heads and not empty.
+func bodyLines(lines []string) int {
+	n := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "  ") || strings.HasPrefix(l, "\x1b") && strings.Contains(l, "m  ") {
+			n++
+		}
+	}
+	return n
+}
+
+// step takes one part of what is said of each of some causes.
+type step struct {
+	of   []listed
+	part int
+	skip func(*cause.Cause) bool // nil: none
+}
+
+// whatMatters is the first cause with what to do, then the sentences of others,
+// then what to do about each where the sentence does not tell, then more causes.
+func (t *text) whatMatters(all []listed) []step {
+	some := all[:min(len(all), textCauses)]
+	all = all[:min(len(all), textMost)]
+	return []step{
+		{all[:min(len(all), 1)], partMessage, nil},
+		{all[:min(len(all), 1)], partAdvice, nil},
+		{some, partMessage, nil},
+		{some, partAdvice, t.plainly},
+		{all, partMessage, nil},
+		{all, partAdvice, t.plainly},
+	}
+}
+
+// whatHelps is the rest of what is known of the causes.
+func (t *text) whatHelps(all []listed) []step {
+	all = all[:min(len(all), textMost)]
+	return []step{
+		{all, partSeen, func(c *cause.Cause) bool { return c.Seen() == verdict.Open }},
+		{all, partHosts, nil},
+		{all, partAdvice, nil},
+		{all, partPlaces, nil},
+		{all, partAdvice + 1, nil},
+	}
+}
+
+// choose takes what there is room for.
+func (t *text) choose(d *detail, steps []step) {
+	for _, s := range steps {
+		for _, c := range s.of {
+			if s.skip != nil && s.skip(c.cause) {
+				continue
+			}
+			if !t.take(d, c, s.part) { // the causes are shown up to one, with none left out before it
+				break
+			}
+		}
+	}
+}
+
+// take gives a part of a cause its lines, if there is room, and reports whether
+// the cause is shown.
+func (t *text) take(d *detail, c listed, part int) bool {
+	_, ok := d.parts[c.n]
+	if !ok && part != partMessage {
+		return false
+	}
+	if d.parts[c.n][part] != nil {
+		return true
+	}
+	lines := t.out.hold(func() { t.causePart(c.color, c.n, c.cause, part) })
+	if len(lines) == 0 || len(lines) > d.left {
+		return ok
+	}
+	if !ok {
+		d.parts[c.n] = map[int][]string{}
+	}
+	d.parts[c.n][part] = lines
+	d.left -= len(lines)
+	t.say(c.n, c.cause, part)
+	return true
+}
+
+// chosen writes the causes as they were chosen.
+func (t *text) chosen(d *detail, all []listed) {
+	head := ""
+	for _, c := range all {
+		parts, ok := d.parts[c.n]
+		if !ok {
+			continue
+		}
+		if c.head != head {
+			head = c.head
+			t.out.head(head)
+		}
+		for part := range partAdvice + len(c.cause.Advice) {
+			t.write(parts[part])
+		}
+	}
+}
+
+// plainly reports whether the sentence of a cause says already what is to be
+// done, or what is to be done was said under another one.
+func (t *text) plainly(c *cause.Cause) bool {
+	if len(c.Advice) == 0 || t.said[c.Advice[0]] > 0 {
+		return true
+	}
+	return c.State == verdict.Blocked && c.By.IsValid() && len(c.Subnets) <= 1
+}
+
+// inShort is the sentence of a cause with whom it concerns: one host by its
+// name, others by their number. Where they are, and which profiles it concerns,
+// is added as far as it fits on the line.
+func (t *text) inShort(c *cause.Cause) string {
+	if c.State == verdict.Untested {
+		return t.untestedInShort(c)
+	}
+	s := strings.Replace(said(*c), " (administratively prohibited)", "", 1)
+	s = strings.Replace(s, ", the last hop before the hosts", "", 1)
+	const mark = 6 // columns before it
+	add := func(more string) {
+		if len([]rune(clean(s+more))) <= t.o.Width-mark {
+			s += more
+		}
+	}
+	switch {
+	case c.Hosts == 1 && len(c.Sample) == 1:
+		if name := clean(c.Sample[0]); !strings.Contains(s, name) {
+			add(": " + name)
+		}
+	case numbered[c.State]:
+	default:
+		s += ", " + count(c.Hosts, t.kind(c))
+		if inOne(c) {
+			add(" of " + middle(clean(c.Boundaries[0].Name), 24))
+		}
+	}
+	if list := t.profilesOf(c); len(t.r.Header.Profiles) > 1 && len(list) > 0 {
+		add(" (" + words(list) + ")")
+	}
+	return s
+}
+
+// untestedInShort says where the paths start, and what was seen of the service.
+func (t *text) untestedInShort(c *cause.Cause) string {
+	if c.ByHand() {
+		return said(*c)
+	}
+	s := fmt.Sprintf("%s: to be tested from the %s", words(c.Requirements), t.startOf(c))
+	switch seen := c.Seen(); seen {
+	case verdict.StateUnknown:
+		return s
+	case verdict.Open:
+		return s + "; the service itself answers"
+	default:
+		return s + "; seen from here, the service is " + seen.String()
+	}
+}
+
+// inOne reports whether all hosts of a cause lie in one named part of the network.
+func inOne(c *cause.Cause) bool {
+	return c.Hosts > 1 && len(c.Boundaries) == 1 && c.Boundaries[0].Hosts == c.Hosts && !numbered[c.State]
+}
+
+// kind is what the hosts of a cause are.
+func (t *text) kind(c *cause.Cause) string {
+	clients, servers := 0, 0
+	for _, r := range t.r.Header.Rows {
+		switch {
+		case !slices.Contains(c.Requirements, r.ID):
+		case r.To == scanner.RoleClient:
+			clients++
+		default:
+			servers++
+		}
+	}
+	switch {
+	case clients > 0 && servers == 0:
+		return "client"
+	case servers > 0 && clients == 0:
+		return "server"
+	default:
+		return "host"
+	}
+}
+
+// profilesOf are the profiles of the rows of a cause.
+func (t *text) profilesOf(c *cause.Cause) []string { return c.Profiles() }
+
+// notHere sums up what this run did not test. Nothing while that is all there is
+// to say, and little: then each command is shown.
+func (t *text) notHere() {
+	wrong := len(t.failing) + len(t.errors) + len(t.undecided) + len(t.tolerated)
+	if len(t.untested)+len(t.byHand) == 0 || wrong == 0 && len(t.untested)+len(t.byHand) <= 3 {
+		return
+	}
+	t.out.head("WHAT WAS NOT TESTED")
+	if wrong > 0 {
+		t.out.para(2, 2, strings.TrimSpace(t.startElsewhere()+t.handWork()))
+		return
+	}
+	t.byVantage()
+	if s := t.handWork(); s != "" {
+		t.out.para(2, 2, strings.TrimSpace(s))
+	}
+}
+
+// handWork names what no packet can test.
+func (t *text) handWork() string {
+	var rows []string
+	for _, c := range t.byHand {
+		rows = append(rows, c.Requirements...)
+	}
+	if len(rows) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" By hand: %s (-v says how).", short(words(rows), 60))
+}
+
+// vantage is what is left to another vantage.
+type vantage struct {
+	role         string
+	paths, wrong int // wrong: whose service is not right, seen from here
+	profiles     []string
+}
+
+func (t *text) vantages() []vantage {
+	var list []vantage
+	for i := range t.untested {
+		c := &t.untested[i]
+		role := t.startOf(c)
+		at := slices.IndexFunc(list, func(v vantage) bool { return v.role == role })
+		if at < 0 {
+			at = len(list)
+			list = append(list, vantage{role: role})
+		}
+		v := &list[at]
+		v.paths += c.Paths
+		if seen := c.Seen(); seen != verdict.StateUnknown && seen != verdict.Open {
+			v.wrong += c.Paths
+		}
+		for _, p := range t.profilesOf(c) {
+			if !slices.Contains(v.profiles, p) {
+				v.profiles = append(v.profiles, p)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b vantage) int { return cmp.Compare(b.paths, a.paths) })
+	return list
+}
+
+// startElsewhere says in a sentence what is left to other vantages.
+func (t *text) startElsewhere() string {
+	var s []string
+	for _, v := range t.vantages() {
+		s = append(s, fmt.Sprintf("%d at the %s", v.paths, clean(v.role)))
+	}
+	switch {
+	case len(s) == 0:
+		return ""
+	case len(s) > textVantages:
+		s = append(s[:textVantages], "...")
+	}
+	return "Paths that start elsewhere: " + strings.Join(s, ", ") + ". Check there too (--vantage), and merge."
+}
+
+// textVantages is how many other vantages the short text names.
+const textVantages = 3
+
+// byVantage says in a line for each vantage what is left to it.
+func (t *text) byVantage() {
+	list := t.vantages()
+	for i, v := range list {
+		if i == textVantages {
+			t.out.para(2, 4, "and "+count(len(list)-i, "more vantage"))
+			break
+		}
+		s := fmt.Sprintf("%s of %s: run the same check at the %s, with --vantage %[3]s", paths(v.paths), short(words(v.profiles), 40), clean(v.role))
+		if v.wrong > 0 {
+			s += fmt.Sprintf("; of %d, the service is not right as seen from here", v.wrong)
+		}
+		t.out.para(2, 4, s)
+	}
+}
+
+// startOf is the role at which the paths of a cause start.
+func (t *text) startOf(c *cause.Cause) string {
+	for _, r := range t.r.Header.Rows {
+		if slices.Contains(c.Requirements, r.ID) {
+			return string(r.From)
+		}
+	}
+	return "ROLE"
+}
