@@ -93,7 +93,7 @@ func TestDoubtIsCalibrated(t *testing.T) {
 	for i, w := range worlds {
 		t.Run(w.name, func(t *testing.T) {
 			wrong, doubt, silent := 0, 0.0, 0
-			runs := seeds(w.runs)
+			runs := seeds(t, w.runs)
 			for seed := range runs {
 				n, stats := w.run(t, 1000*i+seed)
 				wrong += n

@@ -34,7 +34,7 @@ func TestLossCostsLittleTime(t *testing.T) {
 		}
 		return took
 	}
-	for seed := range seeds(3) {
+	for seed := range seeds(t, 3) {
 		atBest := sweep(seed, 0)
 		for _, loss := range []float64{0.02, 0.05} {
 			if took := sweep(seed, loss); took > atBest*3/2 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -73,6 +74,10 @@ func (pr *progress) at(now time.Time, ev scanner.Progress, done int, t *verdict.
 		if pr.columns != nil {
 			width = pr.columns()
 		}
+		if width > 1 && len(line) >= width { // the rate and what is found tell more than what was sent
+			line = strings.Replace(line, fmt.Sprintf(", %d packets", ev.Packets), "", 1)
+			line = strings.Replace(line, "waiting for the last answers", "the last answers", 1)
+		}
 		fmt.Fprintf(pr.w, "\r\x1b[K%s", fitted(line, width))
 	case now.Sub(pr.lined) >= plainEvery:
 		pr.lined = now
@@ -129,12 +134,17 @@ func soFar(t *verdict.Tally) string {
 }
 
 // fitted cuts a line to the width of the terminal less one column, where the
-// cursor stays: a line that wraps cannot be written over. 0: not known.
+// cursor stays: a line that wraps cannot be written over. It is cut between its
+// parts, as half a number is a wrong one. 0: not known.
 func fitted(s string, width int) string {
 	if width <= 1 || len(s) < width {
 		return s
 	}
-	return s[:width-1]
+	s = s[:width-1]
+	if at := strings.LastIndexAny(s, ",;"); at > 0 {
+		return s[:at]
+	}
+	return s
 }
 
 // clear removes the line.

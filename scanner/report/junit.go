@@ -99,6 +99,8 @@ type junit struct {
 	grain   Granularity
 	untimed bool // another file has the time of the run
 	m       markup
+
+	advice map[string]string // what to do first, by the ID of the cause
 }
 
 // junitSuite is a suite before it is written.

@@ -111,7 +111,7 @@ func (j *junit) pathCase(seen *names, observations []scanner.Observation, f verd
 	if c.element == "" {
 		return c
 	}
-	c.message, c.text = f.State.String()+": "+f.Message, body(f)
+	c.message, c.text = f.State.String()+": "+f.Message, j.body(&f)
 	switch class {
 	case verdict.ClassFailed, verdict.ClassError:
 		c.kind = kindOf(&f)
@@ -255,8 +255,12 @@ func (j *junit) hostBody(own []verdict.Finding) string {
 		} else {
 			groups = append(groups, group{row, says})
 		}
-		if fix := "to do: " + f.Fix; f.Fix != "" && class == verdict.ClassFailed && mends(f.State) && !slices.Contains(fixes, fix) {
-			fixes = append(fixes, fix)
+		if class == verdict.ClassFailed {
+			for _, fix := range j.toDo(f) {
+				if !slices.Contains(fixes, fix) {
+					fixes = append(fixes, fix)
+				}
+			}
 		}
 	}
 	var lines []string

@@ -85,7 +85,7 @@ func TestJUnitHostCases(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"pc-0000 [198.18.2.10]":          {"passed"},
-		"pc-0100 [198.18.3.10]":          {"failure", "blocked.prohibited", "not ready; ", "blocked: smb", "smb tcp/445: blocked (blocked.prohibited): 198.18.1.2 rejects", "to do: On the client"},
+		"pc-0100 [198.18.3.10]":          {"failure", "blocked.prohibited", "not ready; ", "blocked: smb", "smb tcp/445: blocked (blocked.prohibited): 198.18.1.2 rejects", "to do: On 198.18.1.2: permit TCP 445", "to do: On the client"},
 		"pc-0036 [198.18.2.46]":          {"error", "error.local", "this machine could not do the test; "},
 		"pc-0033 [198.18.2.43]":          {"skipped", "not decided; ", "down: "},
 		"pc-gone [no address]":           {"skipped", "unresolved: "},

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmreach/scanner"
+	"cmreach/scanner/cause"
 	"cmreach/scanner/verdict"
 	"fmt"
 	"hash/fnv"
@@ -43,7 +44,7 @@ func (j *junit) summary(p verdict.Part) string {
 }
 
 // body is the text of a case: what was seen, and what to change.
-func body(f verdict.Finding) string {
+func (j *junit) body(f *verdict.Finding) string {
 	lines := []string{"reason: " + f.Reason}
 	if f.By.IsValid() {
 		lines = append(lines, "by: "+f.By.String())
@@ -54,9 +55,7 @@ func body(f verdict.Finding) string {
 	for _, e := range f.Evidence {
 		lines = append(lines, "seen: "+e)
 	}
-	if f.Fix != "" {
-		lines = append(lines, "to do: "+f.Fix)
-	}
+	lines = append(lines, j.toDo(f)...)
 	if f.Boundary != "" {
 		lines = append(lines, "boundary: "+f.Boundary)
 	}
@@ -64,6 +63,29 @@ func body(f verdict.Finding) string {
 		lines = append(lines, "tags: "+tags)
 	}
 	return capped(lines, junitBody)
+}
+
+// toDo says what to change: first what mends the cause, which may be a router's
+// rule and not the host's, then what the profile says of the row, where that is
+// about this state.
+func (j *junit) toDo(f *verdict.Finding) []string {
+	if j.advice == nil {
+		j.advice = map[string]string{}
+		for _, c := range j.r.Causes {
+			if len(c.Advice) > 0 {
+				j.advice[c.ID] = c.Advice[0]
+			}
+		}
+	}
+	var lines []string
+	first := j.advice[cause.Of(f)]
+	if first != "" {
+		lines = append(lines, "to do: "+first)
+	}
+	if f.Fix != "" && f.Fix != first && (first == "" || mends(f.State)) {
+		lines = append(lines, "to do: "+f.Fix)
+	}
+	return lines
 }
 
 // capped joins cleaned lines up to a number of bytes.
