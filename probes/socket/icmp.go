@@ -38,14 +38,6 @@ const (
 	protoDestOpts = 60
 )
 
-// portUnreachable is what a machine says that has no socket for a datagram.
-func portUnreachable(v6 bool) scanner.ICMPError {
-	if v6 {
-		return scanner.ICMPError{Type: icmp6Unreachable, Code: icmp6PortCode}
-	}
-	return scanner.ICMPError{Type: icmp4Unreachable, Code: icmp4PortCode}
-}
-
 // outcomeOf says what an ICMP error means for the packet that it is about.
 // OutcomeUnknown: nothing final. That holds for messages about the packet's
 // size and for a reassembly that took too long.
