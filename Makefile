@@ -36,6 +36,7 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench '^Benchmark(Crowd|Sweep|Growth|Killed)' -benchtime 1x -timeout 40m ./cmd/cmreach
 	$(GO) test -run '^$$' -bench '^BenchmarkPageOfManyHosts' -benchtime 1x ./scanner/report
+	$(GO) test -run '^$$' -bench '^BenchmarkFormats' -benchtime 3x ./scanner/report
 
 # against nmap, masscan, zmap and fping, which are installed from Debian;
 # RUNS=N repeats (5), QUICK=1 for one small run, WORK=NAME for the works alone

@@ -11,8 +11,8 @@
 // set aside for an answer, takes no length from the wire on trust, and passes
 // on only short, printable text. Package probetest checks this for each probe.
 //
-// The package knows of package scanner, of the codecs in probes/wire and of
-// the sockets in probes/socket. It knows nothing of profiles, of verdicts and
+// The package knows of package scanner and of the codecs in probes/wire. It
+// knows nothing of sockets, which are handed in, of profiles, of verdicts and
 // of reports, and forms no opinion: whether a foreign answer means a proxy or
 // a wrong address is for package verdict.
 package probes

@@ -2,7 +2,6 @@ package probes
 
 import (
 	"cmreach/probes/wire/ntlm"
-	"cmreach/probes/wire/spnego"
 	"cmreach/scanner"
 	"context"
 	"encoding/base64"
@@ -17,10 +16,7 @@ import (
 // with the computer's names ([MS-NTHT] 2.2, RFC 4559 4, [MS-NLMP] 3.1.5.1). That
 // none comes takes nothing away from what is proven.
 func (h httpClient) askName(ctx context.Context, r *scanner.Result, q httpQuestion, scheme string) {
-	token := ntlm.Negotiate{Flags: ntlm.DefaultFlags, Version: ntlm.Version{Major: 10, Revision: 15}}.Marshal()
-	if scheme == "Negotiate" {
-		token = spnego.Init{Mechs: []spnego.OID{spnego.OIDNTLM}, Token: token}.Marshal()
-	}
+	token := beginNTLM(scheme == "Negotiate")
 	q.header = q.header.Clone()
 	if q.header == nil {
 		q.header = http.Header{}
@@ -65,14 +61,7 @@ func (a httpAnswer) challenge(scheme string) (ntlm.Challenge, error) {
 		if err != nil {
 			return ntlm.Challenge{}, fmt.Errorf("the challenge of %s: %w", scheme, err)
 		}
-		if !ntlm.Is(token) {
-			resp, err := spnego.ParseResp(token)
-			if err != nil {
-				return ntlm.Challenge{}, err
-			}
-			token = resp.Token
-		}
-		return ntlm.ParseChallenge(token)
+		return readNTLM(token)
 	}
 	return ntlm.Challenge{}, errors.New("the server offers NTLM and sends no challenge")
 }

@@ -176,11 +176,10 @@ func (s *smbStream) challenge(r smb.NegotiateResponse) (ntlm.Challenge, error) {
 	if init, err := spnego.ParseInit(r.Security); err == nil && len(init.Mechs) > 0 && !init.Offers(spnego.OIDNTLM) {
 		return ntlm.Challenge{}, errors.New("the server does not offer NTLM")
 	}
-	token := ntlm.Negotiate{Flags: ntlm.DefaultFlags, Version: ntlm.Version{Major: 10, Revision: 15}}.Marshal()
 	request := smb.SessionSetupRequest{
 		Header:       smb.Header{Credits: 1, MessageID: 1},
 		SecurityMode: smb.SigningEnabled,
-		Security:     spnego.Init{Mechs: []spnego.OID{spnego.OIDNTLM}, Token: token}.Marshal(),
+		Security:     beginNTLM(true),
 	}
 	if r.Dialect != smb.Dialect202 {
 		request.Header.CreditCharge = 1 // [MS-SMB2] 3.2.4.1.5
@@ -207,38 +206,7 @@ func readChallenge(msg []byte) (ntlm.Challenge, error) {
 	if response.Header.Status != smb.StatusMoreProcessingRequired {
 		return ntlm.Challenge{}, fmt.Errorf("%w in place of a challenge", response.Header.Status)
 	}
-	token := response.Security
-	if !ntlm.Is(token) {
-		resp, err := spnego.ParseResp(token)
-		if err != nil {
-			return ntlm.Challenge{}, err
-		}
-		if resp.Mech != "" && resp.Mech != spnego.OIDNTLM {
-			return ntlm.Challenge{}, fmt.Errorf("the server wants %s", printable(resp.Mech.String(), prefixLen))
-		}
-		token = resp.Token
-	}
-	return ntlm.ParseChallenge(token)
-}
-
-// identifyNTLM takes the names, the system and the clock out of a challenge.
-func identifyNTLM(id *scanner.Identity, c ntlm.Challenge) {
-	id.Computer = peerName(c.Info.Computer)
-	id.Domain = peerName(c.Info.Domain)
-	id.DNSName = peerName(c.Info.DNSComputer)
-	id.DNSDomain = peerName(c.Info.DNSDomain)
-	if id.Computer == "" && c.Flags&ntlm.FlagTargetServer != 0 {
-		id.Computer = peerName(c.Target)
-	}
-	if id.Domain == "" && c.Flags&ntlm.FlagTargetDomain != 0 {
-		id.Domain = peerName(c.Target)
-	}
-	if !c.Version.IsZero() {
-		id.OS = c.Version.String()
-	}
-	if !c.Info.Timestamp.IsZero() {
-		id.Clock = c.Info.Timestamp
-	}
+	return readNTLM(response.Security)
 }
 
 // peerName makes a name from the network fit for a report. No name is longer

@@ -58,6 +58,11 @@ func (p *program) profiles(args []string) (int, error) {
 		}
 		return 0, p.print(out.String())
 	}
+	return 0, p.print(profileList(list))
+}
+
+// profileList names the profiles and the groups of them.
+func profileList(list []*profiles.Profile) string {
 	var out strings.Builder
 	for _, pr := range list {
 		fmt.Fprintf(&out, "%-22s %s (%s)\n", pr.Name, pr.Title, count(len(pr.Rows), "row"))
@@ -70,7 +75,7 @@ func (p *program) profiles(args []string) (int, error) {
 		}
 		fmt.Fprintf(&out, "%-22s %s\n", g.Name, wrap(members, 57, strings.Repeat(" ", 23)))
 	}
-	return 0, p.print(out.String())
+	return out.String()
 }
 
 func showProfile(w io.Writer, pr *profiles.Profile) error {

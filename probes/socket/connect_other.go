@@ -246,3 +246,11 @@ func (c *Connect) Close() error {
 	c.wg.Wait()
 	return nil
 }
+
+// portUnreachable is what a machine says that has no socket for a datagram.
+func portUnreachable(v6 bool) scanner.ICMPError {
+	if v6 {
+		return scanner.ICMPError{Type: icmp6Unreachable, Code: icmp6PortCode}
+	}
+	return scanner.ICMPError{Type: icmp4Unreachable, Code: icmp4PortCode}
+}

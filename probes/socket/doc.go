@@ -1,5 +1,6 @@
-// Package socket touches the network for the engine: it is the only package
-// with build tags and system calls.
+// Package socket touches the network for the engine: it alone makes system calls
+// for a check, and has build tags for them. (A record's lock has some of its own,
+// and so has the lab.)
 //
 // [Connect] is the portable engine behind the seams [scanner.Sweeper] and
 // [scanner.Dialer]. It needs no rights: TCP is tried by connect(), UDP by a

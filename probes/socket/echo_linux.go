@@ -224,10 +224,10 @@ func (c *Connect) echoMessage(e *echoSocket, b []byte, from netip.Addr, ttl uint
 		want = protoICMP6
 	}
 	kind, q, ok := parseICMPError(b, e.v6)
-	if !ok || q.proto != want {
+	if !ok || q.Proto != want {
 		return
 	}
-	c.landEcho(e.book.quoted(q.dst, q.transport), kind, from, q.src, ttl)
+	c.landEcho(e.book.quoted(q.Dst, q.Transport), kind, from, q.Src, ttl)
 }
 
 // echoErrors empties the error queue, where the quoted packet begins with our

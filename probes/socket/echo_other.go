@@ -198,10 +198,10 @@ func (e *echoConn) handle(b []byte, ttl uint8, from netip.Addr) {
 		return
 	}
 	kind, q, ok := parseICMPError(b, e.v6)
-	if !ok || q.proto != protoICMP && q.proto != protoICMP6 {
+	if !ok || q.Proto != protoICMP && q.Proto != protoICMP6 {
 		return
 	}
-	if p := e.book.quoted(q.dst, q.transport); p != nil {
+	if p := e.book.quoted(q.Dst, q.Transport); p != nil {
 		e.give(p, scanner.Reply{Outcome: outcomeOf(kind, e.v6), From: from, ICMP: kind, TTL: ttl})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmreach/probes/wire/packet"
 	"cmreach/scanner"
 	"encoding/binary"
-	"net/netip"
 )
 
 // ICMP (RFC 792) and ICMPv6 (RFC 4443) types and codes that matter here.
@@ -38,14 +37,6 @@ const (
 	protoDestOpts = 60
 )
 
-// portUnreachable is what a machine says that has no socket for a datagram.
-func portUnreachable(v6 bool) scanner.ICMPError {
-	if v6 {
-		return scanner.ICMPError{Type: icmp6Unreachable, Code: icmp6PortCode}
-	}
-	return scanner.ICMPError{Type: icmp4Unreachable, Code: icmp4PortCode}
-}
-
 // outcomeOf says what an ICMP error means for the packet that it is about.
 // OutcomeUnknown: nothing final. That holds for messages about the packet's
 // size and for a reassembly that took too long.
@@ -68,58 +59,17 @@ func outcomeOf(e scanner.ICMPError, v6 bool) scanner.Outcome {
 	return scanner.OutcomeUnknown
 }
 
-// quote is the packet that an ICMP error speaks of, as far as it was quoted.
-type quote struct {
-	src, dst  netip.Addr
-	proto     uint8
-	transport []byte // from the transport header on; may be as short as 8 bytes
-}
-
 // parseICMPError takes an ICMP or ICMPv6 error message apart.
-func parseICMPError(b []byte, v6 bool) (scanner.ICMPError, quote, bool) {
+func parseICMPError(b []byte, v6 bool) (scanner.ICMPError, packet.Inner, bool) {
 	if len(b) < 8 {
-		return scanner.ICMPError{}, quote{}, false
+		return scanner.ICMPError{}, packet.Inner{}, false
 	}
 	e := scanner.ICMPError{Type: b[0], Code: b[1]}
 	if outcomeOf(e, v6) == scanner.OutcomeUnknown {
-		return e, quote{}, false
+		return e, packet.Inner{}, false
 	}
-	q, ok := parseQuote(packet.Quoted(b, v6), v6)
+	q, ok := packet.ParseInner(packet.Quoted(b, v6), v6)
 	return e, q, ok
-}
-
-// parseQuote reads the IP header of a quoted packet. RFC 792 promises no more
-// than the header and 8 bytes.
-func parseQuote(b []byte, v6 bool) (quote, bool) {
-	if v6 {
-		return parseQuote6(b)
-	}
-	if len(b) < 20 || b[0]>>4 != 4 {
-		return quote{}, false
-	}
-	head := int(b[0]&0x0f) * 4
-	if head < 20 || len(b) < head+8 {
-		return quote{}, false
-	}
-	if binary.BigEndian.Uint16(b[6:])&0x1fff != 0 { // a later fragment has no transport header
-		return quote{}, false
-	}
-	return quote{
-		src:       netip.AddrFrom4([4]byte(b[12:16])),
-		dst:       netip.AddrFrom4([4]byte(b[16:20])),
-		proto:     b[9],
-		transport: b[head:],
-	}, true
-}
-
-func parseQuote6(b []byte) (quote, bool) {
-	if len(b) < 40 || b[0]>>4 != 6 {
-		return quote{}, false
-	}
-	q := quote{src: netip.AddrFrom16([16]byte(b[8:24])), dst: netip.AddrFrom16([16]byte(b[24:40]))}
-	var ok bool
-	q.proto, q.transport, ok = packet.Transport6(b[6], b[40:])
-	return q, ok && len(q.transport) >= 8
 }
 
 // echoMessage is an echo request or reply.

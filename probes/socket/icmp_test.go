@@ -83,9 +83,9 @@ func TestParseICMPError(t *testing.T) {
 			if tt.v6 {
 				src, dst = netip.MustParseAddr("fd00:198:100::10"), netip.MustParseAddr("fd00:198:102::50")
 			}
-			if q.src != src || q.dst != dst || q.proto != tt.proto || len(q.transport) != tt.transport {
+			if q.Src != src || q.Dst != dst || q.Proto != tt.proto || len(q.Transport) != tt.transport {
 				t.Errorf("got %s to %s, protocol %d, %d bytes; want protocol %d, %d bytes",
-					q.src, q.dst, q.proto, len(q.transport), tt.proto, tt.transport)
+					q.Src, q.Dst, q.Proto, len(q.Transport), tt.proto, tt.transport)
 			}
 		})
 	}
@@ -114,7 +114,7 @@ func FuzzParseICMPError(f *testing.F) {
 		if !ok {
 			return
 		}
-		if len(q.transport) < 8 || q.dst.Is6() != v6 || outcomeOf(e, v6) == scanner.OutcomeUnknown {
+		if len(q.Transport) < 8 || q.Dst.Is6() != v6 || outcomeOf(e, v6) == scanner.OutcomeUnknown {
 			t.Errorf("accepted % x as %+v %+v", b, e, q)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"cmreach/scanner"
 	"cmreach/scanner/verdict"
-	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -63,21 +62,11 @@ type Boundary struct {
 	Hosts int    `json:"hosts"`
 }
 
-// Group finds the causes of the findings that are required and not open. Each
+// Grouper finds the causes of the findings that are required and not open. Each
 // such finding belongs to exactly one cause, except where another path of its
-// any-of group is open: then nothing is to be explained. The findings of one
-// host must follow each other; the order of the hosts does not matter. The
-// causes that break the most come first.
-func Group(findings iter.Seq[verdict.Finding]) []Cause {
-	g := NewGrouper()
-	for f := range findings {
-		g.b.add(&f, 0)
-	}
-	return g.Causes()
-}
-
-// Grouper is Group for findings that come host by host. What it keeps does not
-// grow with the number of hosts: counts, networks, and a few names.
+// any-of group is open: then nothing is to be explained. The findings come host
+// by host, in whatever order of the hosts. What it keeps does not grow with
+// their number: counts, networks, and a few names.
 type Grouper struct{ b builder }
 
 // NewGrouper returns a Grouper without a finding.
@@ -92,7 +81,8 @@ func (g *Grouper) AddHost(findings []verdict.Finding) {
 	}
 }
 
-// Causes are the causes of the findings that came so far.
+// Causes are the causes of the findings that came so far, those that break the
+// most first.
 func (g *Grouper) Causes() []Cause {
 	b := &g.b
 	out := make([]Cause, 0, len(b.groups))

@@ -15,6 +15,22 @@ import (
 	"pgregory.net/rapid"
 )
 
+// group gives findings to a grouper, in which those of one host follow each other.
+func group(findings []verdict.Finding) []cause.Cause {
+	g := cause.NewGrouper()
+	for len(findings) > 0 {
+		n := slices.IndexFunc(findings, func(f verdict.Finding) bool {
+			return f.Host != findings[0].Host || f.Addr != findings[0].Addr
+		})
+		if n < 0 {
+			n = len(findings)
+		}
+		g.AddHost(findings[:n])
+		findings = findings[n:]
+	}
+	return g.Causes()
+}
+
 // finding is one on a client, blocked or whatever the reason code says.
 func finding(addr, row, reason string) verdict.Finding {
 	word, _, _ := strings.Cut(reason, ".")
@@ -183,7 +199,7 @@ func TestMessages(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := cause.Group(slices.Values(tt.in))
+			got := group(tt.in)
 			if len(got) != 1 {
 				t.Fatalf("%d causes, want 1: %+v", len(got), got)
 			}
@@ -198,7 +214,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestTheFixOfTheRowFollowsTheAdvice(t *testing.T) {
-	got := cause.Group(slices.Values(fleet("198.18.3", 2, "smb", "blocked.silent")))[0]
+	got := group(fleet("198.18.3", 2, "smb", "blocked.silent"))[0]
 	if len(got.Advice) != 2 || got.Advice[1] != "fix of smb" {
 		t.Errorf("advice %q", got.Advice)
 	}
@@ -210,7 +226,7 @@ func TestNothingToExplain(t *testing.T) {
 	satisfied := finding("198.18.3.1", "mp-http", "closed.reset")
 	satisfied.SatisfiedBy = "push/mp-https"
 	in := []verdict.Finding{finding("198.18.3.1", "smb", "open.answer"), optional, satisfied}
-	if got := cause.Group(slices.Values(in)); len(got) != 0 {
+	if got := group(in); len(got) != 0 {
 		t.Errorf("causes %+v", got)
 	}
 }
@@ -224,7 +240,7 @@ func TestOrder(t *testing.T) {
 	in = append(in, fleet("198.18.4", 3, "smb", "closed.reset")...)
 	in = append(in, fleet("198.18.5", 5, "smb", "blocked.silent")...)
 	var got []string
-	for _, c := range cause.Group(slices.Values(in)) {
+	for _, c := range group(in) {
 		got = append(got, c.Reason)
 	}
 	want := []string{"blocked.silent", "closed.reset", "error.local", "down.silent", "untested.vantage"}
@@ -243,7 +259,7 @@ func TestUntestedByJudge(t *testing.T) {
 		{Protocol: scanner.TCP, Port: 80, Outcome: scanner.Answered},
 		{Protocol: scanner.TCP, Port: 80, Probe: "http-mp", Outcome: scanner.Foreign},
 	}}
-	got := cause.Group(slices.Values(verdict.Judge(h, verdict.Context{Vantage: scanner.RoleSiteServer})))
+	got := group(verdict.Judge(h, verdict.Context{Vantage: scanner.RoleSiteServer}))
 	if len(got) != 1 || !strings.Contains(got[0].Message, "the service itself is wrong-service") {
 		t.Errorf("causes %+v", got)
 	}
@@ -251,16 +267,16 @@ func TestUntestedByJudge(t *testing.T) {
 
 // A whole network that is blocked is one cause of bounded size.
 func TestLargeFleet(t *testing.T) {
-	var n int
-	got := cause.Group(func(yield func(verdict.Finding) bool) {
-		for a := netip.MustParseAddr("198.18.0.0"); n < 1<<17; a = a.Next() {
-			f := finding("198.18.0.1", "smb", "blocked.silent")
-			f.Host, f.Addr = a.String(), a
-			if n++; !yield(f) {
-				return
-			}
-		}
-	})
+	const n = 1 << 17
+	g := cause.NewGrouper()
+	a := netip.MustParseAddr("198.18.0.0")
+	for range n {
+		f := finding("198.18.0.1", "smb", "blocked.silent")
+		f.Host, f.Addr = a.String(), a
+		g.AddHost([]verdict.Finding{f})
+		a = a.Next()
+	}
+	got := g.Causes()
 	if len(got) != 1 || got[0].Paths != n || got[0].Hosts != n || len(got[0].Sample) != 5 {
 		t.Fatalf("%+v", got)
 	}
@@ -277,7 +293,7 @@ func TestScatteredFleetIsWidened(t *testing.T) {
 		f.Host = f.Addr.String()
 		in = append(in, f)
 	}
-	got := cause.Group(slices.Values(in))
+	got := group(in)
 	if len(got) != 1 || len(got[0].Subnets) > 4096 {
 		t.Fatalf("%d causes, %d subnets", len(got), len(got[0].Subnets))
 	}
@@ -317,7 +333,7 @@ func TestEveryFindingHasOneCause(t *testing.T) {
 			}
 			hosts = append(hosts, h)
 		}
-		got := cause.Group(slices.Values(slices.Concat(hosts...)))
+		got := group(slices.Concat(hosts...))
 		sum := 0
 		ids := map[string]bool{}
 		for _, c := range got {
@@ -334,7 +350,7 @@ func TestEveryFindingHasOneCause(t *testing.T) {
 			t.Errorf("the causes cover %d paths of %d", sum, want)
 		}
 		slices.Reverse(hosts)
-		if d := cmp.Diff(got, cause.Group(slices.Values(slices.Concat(hosts...))), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(cause.Cause{})); d != "" {
+		if d := cmp.Diff(got, group(slices.Concat(hosts...)), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(cause.Cause{})); d != "" {
 			t.Errorf("the order of the hosts matters:\n%s", d)
 		}
 	})

@@ -149,7 +149,7 @@ func TestPlaces(t *testing.T) {
 		if len(got) != 1 || got[0].Place != c.place || !slices.Equal(got[0].Causes, []string{c.id}) {
 			t.Errorf("%s: %+v", c.place, got)
 		}
-		causes := cause.Group(slices.Values([]verdict.Finding{c.f}))
+		causes := group([]verdict.Finding{c.f})
 		if len(causes) != 1 || causes[0].ID != c.id {
 			t.Errorf("%s: the report has %+v", c.place, causes)
 		}

@@ -10,8 +10,9 @@
 // of the namespaces, and they are gone when the process ends.
 //
 // [Demo] describes the network of `cmreach demo`, with the servers of a site and
-// of its domain, together with the verdicts that a right scanner must come to. Where namespaces are not to be had,
-// [Loopback] offers a handful of the same hosts on 127.0.0.0/8.
+// of its domain, together with the verdicts that a right scanner must come to.
+// Where namespaces are not to be had, [Loopback] offers a handful of the same
+// hosts on 127.0.0.0/8.
 //
 // The package may import probes/wire and, for its words, scanner. It knows
 // nothing of profiles, verdicts and reports: the planted truth names rows and

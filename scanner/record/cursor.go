@@ -184,8 +184,7 @@ func (c *cursor) details() []scanner.Detail {
 // maxDepth is how deep the objects and lists of an opinion lie in each other.
 const maxDepth = 8
 
-// object passes an object, whatever is in it. A text in it may have any bytes
-// but a backslash and control characters.
+// object passes an object, whatever is in it.
 func (c *cursor) object(depth int) bool {
 	if depth > maxDepth || !c.skip(`{`) {
 		return false
@@ -245,15 +244,56 @@ func (c *cursor) any(depth int) bool {
 	}
 }
 
-// quoted passes a text without a backslash.
+// quoted passes a text.
 func (c *cursor) quoted() bool {
 	if !c.skip(`"`) {
 		return false
 	}
-	i := bytes.IndexByte(c.rest, '"')
-	if i < 0 || !jsontext.Bare(c.rest[:i]) {
-		return false
+	if i := bytes.IndexByte(c.rest, '"'); i >= 0 && jsontext.Bare(c.rest[:i]) {
+		c.rest = c.rest[i+1:]
+		return true
 	}
-	c.rest = c.rest[i+1:]
-	return true
+	for i := 0; i < len(c.rest); {
+		switch b := c.rest[i]; {
+		case b == '"':
+			c.rest = c.rest[i+1:]
+			return true
+		case b < ' ':
+			return false
+		case b == '\\':
+			n := escape(c.rest[i:])
+			if n == 0 {
+				return false
+			}
+			i += n
+		default:
+			i++
+		}
+	}
+	return false
+}
+
+// escape is the length of the escape that the text begins with (RFC 8259 7); 0
+// where it is none.
+func escape(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		for i := 2; i < 6; i++ {
+			if i >= len(b) || !isHex(b[i]) {
+				return 0
+			}
+		}
+		return 6
+	default:
+		return 0
+	}
+}
+
+func isHex(b byte) bool {
+	return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F'
 }

@@ -24,6 +24,7 @@ var usual = []string{
 	`{"observation":{"host":"gone","addr":"","outcome":"unresolved","sent":"2026-11-21T06:21:55Z","err":"no such host"}}`,
 	`{"observation":{"host":"pc-1","addr":"198.19.0.6","protocol":"tcp","port":445,"probe":"smb","via":135,"hop_limit":3,"outcome":"spoke","sent":"2026-11-21T06:21:55Z","proof":"role","needs_credentials":true,"identity":{"computer":"PC-1","names":["a","b"],"addrs":["198.19.0.6"],"os":"10.0.26100","clock":"2026-11-21T06:21:55Z"},"details":[{"key":"dialect","value":"3.1.1"},{"key":"","value":""}]}}`,
 	`{"finding":{"profile":"sweep","addr":"198.19.0.6","port":0,"required":true,"evidence":["ICMP: echo reply after 76µs","x"],"between":[],"ports":[{"port":1}],"x":null,"y":false,"z":{}}}`,
+	`{"finding":{"fix":"the policy \"Allow remote administration\" opens C:\\","a":"\u00b5\uD83D\ude00\ud83d\/\b\f\n\r\t"}}`,
 }
 
 // unusual are lines that the strict decoder must see, which takes some of them.
@@ -46,7 +47,8 @@ var unusual = []string{
 	`{"observation":{"host":"a","addr":"","outcome":"silent","sent":"2026-11-21T06:21:55Z","icmp":{,"code":3}}}`,
 	`{"observation":{"host":"a","addr":"","outcome":"silent","sent":"2026-11-21T06:21:55Z","icmp":{"type":,"code":3}}}`,
 	`{"observation":{"host":"a","addr":"","outcome":"silent","sent":"2026-11-21T06:21:55Z","icmp":{"type":3}}}`,
-	`{"finding":null}`, `{"finding":{"a":1.5}}`, `{"finding":{"a":01}}`, `{"finding":{"a":"\"}}`, `{"finding":{"a":1,}}`, `{"finding":{"a"}}`,
+	`{"finding":null}`, `{"finding":{"a":1.5}}`, `{"finding":{"a":01}}`, `{"finding":{"a":"\"}}`, `{"finding":{"a":"\x"}}`, `{"finding":{"a":"\u00g0"}}`, `{"finding":{"a":"\u00`,
+	"{\"finding\":{\"a\":\"\\n\x01\"}}", `{"finding":{"a":1,}}`, `{"finding":{"a"}}`,
 	`{"finding":{"a":[1,]}}`, `{"finding":{}},`, `{"finding":{}`, `{"finding":{"a":tru}}`, `{"finding":[{"a":1}]}`,
 	`{"end":{}}`, `{}`, ``,
 }

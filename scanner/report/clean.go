@@ -33,13 +33,24 @@ func clean(s string) string {
 	return b.String()
 }
 
+// isClean is asked for every text of every host: almost all are ASCII, or all
+// but a sign or two.
 func isClean(s string) bool {
-	for _, r := range s {
-		if !printable(r) {
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c < ' ' || c == 0x7f {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 || !printable(r) {
 			return false
 		}
+		i += n
 	}
-	return utf8.ValidString(s)
+	return true
 }
 
 // printable leaves out combining marks too: a pile of them covers the lines

@@ -1,5 +1,5 @@
-// Package report renders a recorded run: one file per format, each a pure
-// function of the record.
+// Package report renders a recorded run: each format, in files of its own, is a
+// pure function of the record.
 //
 // [Load] reads a record once and keeps its summary; the formats walk the
 // record again as often as they need, so a report of many hosts needs little

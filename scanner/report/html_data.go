@@ -40,7 +40,7 @@ type hostData struct {
 	host     []byte
 	spent    int // bytes of evidence of open paths
 	left     int // open paths whose evidence was left out
-	stand    *strings.Replacer
+	stands   []stand
 	scratch  []byte
 	sequence []byte
 }
@@ -162,7 +162,7 @@ func (d *hostData) add(h *Host) {
 	if h.Addr.IsValid() {
 		addr = clean(h.Addr.String())
 	}
-	d.stand = stands(name, addr)
+	d.standsOf(name, addr)
 	d.defs, d.host = d.defs[:0], d.host[:0]
 	net, boundary := d.g.of(h)
 	d.host = append(d.host, ",\n["...)
@@ -191,24 +191,46 @@ func (d *hostData) add(h *Host) {
 	d.p.raw(string(d.host))
 }
 
-// stands replaces what differs from host to host.
-func stands(name, addr string) *strings.Replacer {
-	var pairs []string
+// stand is a text that differs from host to host, and what stands for it.
+type stand struct{ text, sign string }
+
+// standsOf are those of a host; where several begin at one place, the first counts.
+func (d *hostData) standsOf(name, addr string) {
 	first, _, _ := strings.Cut(name, ".")
 	if name == addr {
 		first = ""
 	}
-	for _, p := range [][2]string{{name, standName}, {addr, standAddr}, {strings.ToUpper(first), standShort}} {
-		if len(p[0]) > 2 {
-			pairs = append(pairs, p[0], p[1])
+	d.stands = d.stands[:0]
+	for _, s := range []stand{{name, standName}, {addr, standAddr}, {strings.ToUpper(first), standShort}} {
+		if len(s.text) > 2 {
+			d.stands = append(d.stands, s)
 		}
 	}
-	return strings.NewReplacer(pairs...)
+}
+
+// shared is a clean text as hosts share it.
+func (d *hostData) shared(s string) string {
+	d.scratch = d.scratch[:0]
+	from := 0
+	for i := 0; i < len(s); i++ {
+		for _, st := range d.stands {
+			if s[i] == st.text[0] && strings.HasPrefix(s[i:], st.text) {
+				d.scratch = append(append(d.scratch, s[from:i]...), st.sign...)
+				from = i + len(st.text)
+				i = from - 1
+				break
+			}
+		}
+	}
+	if from == 0 {
+		return s
+	}
+	return string(append(d.scratch, s[from:]...))
 }
 
 // number is the number of a text, which it defines if it is new.
 func (d *hostData) number(s string) int {
-	return d.numberOf(d.stand.Replace(clean(s)))
+	return d.numberOf(d.shared(clean(s)))
 }
 
 func (d *hostData) numberOf(s string) int {
@@ -280,7 +302,7 @@ func (d *hostData) evidence(f *verdict.Finding) {
 	before := len(d.host) + len(d.defs)
 	d.host = append(d.host, '[')
 	for i, e := range f.Evidence {
-		head, took, tail := cutTime(d.stand.Replace(clean(e)))
+		head, took, tail := cutTime(d.shared(clean(e)))
 		if took == "" {
 			d.host = appendList(d.host, i, d.numberOf(head))
 			continue
@@ -331,9 +353,17 @@ func appendInts(b []byte, list ...int) []byte {
 // appendText writes a text as JSON that may stand in a page: "<", ">" and "&"
 // are escaped, as are the line separators of JavaScript.
 func appendText(b []byte, s string) []byte {
+	if !strings.ContainsFunc(s, escaped) { // a name, an address or a time
+		return append(append(append(b, '"'), s...), '"')
+	}
 	var out bytes.Buffer
 	if err := json.NewEncoder(&out).Encode(s); err != nil {
 		return append(b, `""`...) // no string fails to be encoded
 	}
 	return append(b, bytes.TrimRight(out.Bytes(), "\n")...)
+}
+
+// escaped reports whether encoding/json may write a rune as an escape.
+func escaped(r rune) bool {
+	return r < ' ' || r == '"' || r == '\\' || r == '<' || r == '>' || r == '&' || r > 0x7f
 }

@@ -217,15 +217,17 @@ func (s *suiteCounts) add(o suiteCounts) {
 	s.skipped += o.skipped
 }
 
-func (s *suiteCounts) count(c *junitCase) {
-	s.tests++
-	switch c.element {
+func (s *suiteCounts) count(c *junitCase) { s.countMany(1, c.element) }
+
+func (s *suiteCounts) countMany(n int, element string) {
+	s.tests += n
+	switch element {
 	case "failure":
-		s.failures++
+		s.failures += n
 	case "error":
-		s.errors++
+		s.errors += n
 	case "skipped":
-		s.skipped++
+		s.skipped += n
 	}
 }
 

@@ -162,7 +162,11 @@ func (j *junit) tolerated(s verdict.State) string {
 // hostClass is the class of a host by its findings of one profile. A host of
 // which the profile requires nothing, or whose paths others serve for, passes.
 func (j *junit) hostClass(own []verdict.Finding) verdict.Class {
-	c := j.r.Tally.HostClass(own)
+	return passing(j.r.Tally.HostClass(own))
+}
+
+// passing is the class of a host, for which it is all the same whose path is open.
+func passing(c verdict.Class) verdict.Class {
 	if c == verdict.ClassSatisfied {
 		return verdict.ClassPassed
 	}
@@ -173,6 +177,15 @@ func (j *junit) hostClass(own []verdict.Finding) verdict.Class {
 func (j *junit) hostCounts() (map[string]suiteCounts, error) {
 	if j.grain != GranularityHost {
 		return nil, nil
+	}
+	if only := j.r.Tally.Profiles; len(only) == 1 { // then its hosts are those of the run, which are counted
+		var all suiteCounts
+		for _, b := range j.r.Tally.Boundaries {
+			for class, n := range b.HostsBy {
+				all.countMany(n, fateOf(passing(verdict.Class(class))))
+			}
+		}
+		return map[string]suiteCounts{only[0].Name: all}, nil
 	}
 	out := map[string]suiteCounts{}
 	by := map[string][]verdict.Finding{}

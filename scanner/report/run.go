@@ -193,7 +193,7 @@ func read(src Source, judge Judge, begin func(*record.Replay), visit func(*Host)
 	if len(p.Header.Merged) > 0 {
 		judge = nil
 	}
-	for e, err := range p.Hosts() {
+	for e, err := range ahead(p.Hosts()) {
 		if err != nil {
 			return nil, err
 		}

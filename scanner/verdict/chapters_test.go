@@ -20,7 +20,9 @@ func TestChaptersPassOverNothing(t *testing.T) {
 			ViaProbe: "smb", FarEnd: rapid.SampledFrom([]string{"", "rpc-udp"}).Draw(t, "far end"),
 			Listener: scanner.Listener(rapid.Uint8Range(1, 2).Draw(t, "listener")),
 		}
-		p := newPath(newView(&h), row)
+		v := &view{}
+		v.read(&h)
+		p := newPath(v, row)
 		for _, c := range table {
 			if c.of == nil || c.of(p) {
 				continue

@@ -166,7 +166,8 @@ func TestAsFirstWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := scanner.Host{Name: "pc-1", Addr: netip.MustParseAddr(rapid.SampledFrom([]string{"198.18.1.10", "fd00:198::1"}).Draw(t, "addr"))}
 		h.Observations = rapid.SliceOfN(randomObservation(), 0, 16).Draw(t, "observations")
-		v := newView(&h)
+		v := &view{}
+		v.read(&h)
 		want := slices.SortedFunc(slices.Values(h.Observations), frozenCompare)
 		for i, o := range v.obs {
 			if frozenCompare(*o, want[i]) != 0 {

@@ -46,14 +46,11 @@ const (
 
 const classes = int(ClassOptional) + 1
 
-// Classify says what a finding means when the states in fail count as failure.
-// The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
-func Classify(f Finding, fail StateSet) Class { return f.class(fail, 0) }
-
 // Class says what a finding means, by what the run as a whole tolerates; see Settle.
 func (t *Tally) Class(f *Finding) Class { return f.class(t.Fail, t.Tolerated) }
 
-// ClassOf is Classify for a finding that need not be copied.
+// ClassOf says what a finding means when the states in fail count as failure.
+// The finding of a satisfied any-of group has SatisfiedBy set; see Judge.
 func ClassOf(f *Finding, fail StateSet) Class { return f.class(fail, 0) }
 
 func (f *Finding) class(fail, tolerated StateSet) Class {
@@ -199,7 +196,7 @@ func (t *Tally) AddHost(findings []Finding) Class {
 		satisfy(findings)
 	}
 	t.Hosts++
-	class := hostClass(findings, t.Fail, t.Tolerated)
+	class := t.HostClass(findings)
 	t.HostsBy[class]++
 	if t.kinds != nil {
 		t.kinds[hostKind(findings)]++
@@ -275,20 +272,15 @@ func part(parts *[]Part, index map[string]int, name string, guess int) *Part {
 // worst is the order in which the classes of its paths decide about a host.
 var worst = []Class{ClassFailed, ClassError, ClassUndecided, ClassTolerated, ClassPassed, ClassSatisfied, ClassUntested}
 
-// HostClass is the worst class among the required findings of one host. It is
+// HostClass is the worst class among the required findings of one host, or of a
+// part of them, by what the run as a whole tolerates; see Settle. It is
 // ClassPassed when every required path that can be tested from here is open,
 // and ClassOptional when no path is required.
-func HostClass(findings []Finding, fail StateSet) Class { return hostClass(findings, fail, 0) }
-
-// HostClass is that of findings which may be a part of those of a host, by what
-// the run as a whole tolerates; see Settle.
-func (t *Tally) HostClass(findings []Finding) Class { return hostClass(findings, t.Fail, t.Tolerated) }
-
-func hostClass(findings []Finding, fail, tolerated StateSet) Class {
+func (t *Tally) HostClass(findings []Finding) Class {
 	var has [classes]bool
 	for i := range findings {
 		if f := &findings[i]; f.Required {
-			has[f.class(fail, tolerated)] = true
+			has[t.Class(f)] = true
 		}
 	}
 	return worstOf(has)

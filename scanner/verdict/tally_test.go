@@ -113,7 +113,7 @@ func TestHostClass(t *testing.T) {
 		{"untested", []verdict.Finding{required(verdict.Untested)}, verdict.ClassUntested},
 		{"optional", []verdict.Finding{optional(verdict.Open)}, verdict.ClassOptional},
 	} {
-		if got := verdict.HostClass(tt.fs, verdict.DefaultFail); got != tt.want {
+		if got := verdict.NewTally(verdict.DefaultFail).HostClass(tt.fs); got != tt.want {
 			t.Errorf("%s: class %d, want %d", tt.name, got, tt.want)
 		}
 	}

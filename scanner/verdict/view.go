@@ -29,12 +29,6 @@ type view struct {
 	brief bool   // see Context
 }
 
-func newView(h *scanner.Host) *view {
-	v := &view{}
-	v.read(h)
-	return v
-}
-
 // read takes in the evidence of a host, in place of that of another one.
 func (v *view) read(h *scanner.Host) {
 	v.host, v.obs = h, v.obs[:0]

@@ -173,33 +173,46 @@ func Quoted(b []byte, v6 bool) []byte {
 	return body
 }
 
-// readQuote reads the head of a quoted packet.
-func readQuote(b []byte, v6 bool) (Kind, Quote, bool) {
-	var q Quote
-	var proto uint8
-	var body []byte
-	var mark uint32
+// Inner is the head of a packet that an ICMP error quotes.
+type Inner struct {
+	Src, Dst  netip.Addr
+	Proto     uint8
+	Transport []byte // from the transport header on, 8 bytes at least
+}
+
+// ParseInner reads the IP header of a quoted packet. RFC 792 promises no more
+// than the header and 8 bytes. A later fragment has no transport header.
+func ParseInner(b []byte, v6 bool) (Inner, bool) {
 	if v6 {
 		if len(b) < headIPv6 || b[0]>>4 != 6 {
-			return 0, q, false
+			return Inner{}, false
 		}
-		q.Src, q.Dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-		mark = binary.BigEndian.Uint32(b) & 0xfffff
+		q := Inner{Src: netip.AddrFrom16([16]byte(b[8:24])), Dst: netip.AddrFrom16([16]byte(b[24:40]))}
 		var ok bool
-		if proto, body, ok = Transport6(b[6], b[headIPv6:]); !ok {
-			return 0, q, false
-		}
-	} else {
-		head := int(b0(b)&0x0f) * 4
-		if len(b) < headIPv4 || b[0]>>4 != 4 || head < headIPv4 || len(b) < head || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
-			return 0, q, false
-		}
-		q.Src, q.Dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-		mark = uint32(binary.BigEndian.Uint16(b[4:]))
-		proto, body = b[9], b[head:]
+		q.Proto, q.Transport, ok = Transport6(b[6], b[headIPv6:])
+		return q, ok && len(q.Transport) >= 8
 	}
-	if len(body) < 8 {
-		return 0, q, false
+	head := int(b0(b)&0x0f) * 4
+	if len(b) < headIPv4 || b[0]>>4 != 4 || head < headIPv4 || len(b) < head+8 || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
+		return Inner{}, false
+	}
+	return Inner{
+		Src: netip.AddrFrom4([4]byte(b[12:16])), Dst: netip.AddrFrom4([4]byte(b[16:20])),
+		Proto: b[9], Transport: b[head:],
+	}, true
+}
+
+// readQuote reads what a quoted packet of ours brings back.
+func readQuote(b []byte, v6 bool) (Kind, Quote, bool) {
+	in, ok := ParseInner(b, v6)
+	if !ok {
+		return 0, Quote{}, false
+	}
+	q := Quote{Src: in.Src, Dst: in.Dst}
+	proto, body := in.Proto, in.Transport
+	mark := uint32(binary.BigEndian.Uint16(b[4:]))
+	if v6 {
+		mark = binary.BigEndian.Uint32(b) & 0xfffff
 	}
 	switch {
 	case proto == protoTCP:
