@@ -21,15 +21,17 @@ func TestFold(t *testing.T) {
 		}
 	}
 	causes := func(rows map[string][]int, by netip.Addr) []cause.Cause {
-		var all []verdict.Finding
+		g := cause.NewGrouper()
 		for h := range 10 {
+			var all []verdict.Finding
 			for row, hosts := range rows {
 				if slices.Contains(hosts, h) {
 					all = append(all, finding(h, row, by))
 				}
 			}
+			g.AddHost(all)
 		}
-		return cause.Group(slices.Values(all))
+		return g.Causes()
 	}
 	for name, c := range map[string]struct {
 		rows map[string][]int
