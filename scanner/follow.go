@@ -145,15 +145,15 @@ func (e *engine) leave(h *hostRun) {
 
 // askLate asks the silent endpoints of a host that is alive once more, after
 // everything else: what silenced them may have passed. Where not one packet of
-// the whole run was lost, there was no such thing. It reports whether there are
-// any.
+// the whole run was lost, there was no such thing, and what was asked over a while
+// outlived it. It reports whether there are any.
 func (e *engine) askLate(h *hostRun) bool {
 	if _, alive := reference(h); !alive || e.flawless() {
 		return false
 	}
 	asked := false
 	for _, t := range h.tasks {
-		if !t.silent || t.proto == UDP || int(t.tries) >= e.cfg.Rounds {
+		if !t.silent || t.proto == UDP || int(t.tries) >= e.cfg.Rounds || t.spread() {
 			continue
 		}
 		e.takeBack(t)

@@ -3,9 +3,9 @@ package scanner
 import "time"
 
 const (
-	// spread is how long after the first try of a silent path the second of the
-	// late ones leaves, where packets were lost at all: losses come in bursts, and
-	// most bursts are shorter. The others leave at the same distance.
+	// spread is how long after the first try of a silent path the last of the late
+	// ones leaves, where packets were lost at all: losses come in bursts, and most
+	// bursts are shorter. The others leave in between.
 	spread = time.Second
 	// Routers reject few packets a second at the most: RFC 1812 4.3.2.8 wants a
 	// limit, and Linux sends one a second to a destination after the first six.
@@ -13,7 +13,7 @@ const (
 	rejectGap   = 1100 * time.Millisecond
 	// slower is what is waited longer before each of the late tries, where the way
 	// is so slow that they have no such distance.
-	slower = 40 * time.Millisecond
+	slower = 20 * time.Millisecond
 	// hindsightRoom is for the word of the sweeper to arrive.
 	hindsightRoom = 50 * time.Millisecond
 )
@@ -168,8 +168,8 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		return 0, false
 	case tries < minTries:
 		return e.now, true
-	case again(e.stats, tries-void, most), n.again(e.stats, &e.moments, tries-void, most):
-	case (e.losses > 0 || dull) && t.last-t.first < spread:
+	case e.doubts(n, tries-void, most):
+	case (e.losses > 0 || dull) && !t.spread():
 	case slow:
 	default:
 		return 0, false
@@ -180,11 +180,21 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 	if e.losses == 0 && void == 0 && !dull {
 		return e.now, true
 	}
-	if at = t.first + spread; !dull { // which is asked but once more
-		at = t.first + spread*time.Duration(tries)/(minTries+1)
+	last := tries + 1 // the try after which no doubt will be left, as far as is known
+	for last < most && e.doubts(n, last-void, most) {
+		last++
 	}
+	at = t.first + spread*time.Duration(tries+1-minTries)/time.Duration(last-minTries)
 	return max(at, e.now+time.Duration(min(tries-minTries, minTries))*slower), true
 }
+
+// doubts reports whether the silence of so many tries in a subnet is not enough.
+func (e *engine) doubts(n *neighbourhood, tries, most int) bool {
+	return again(e.stats, tries, most) || n.again(e.stats, &e.moments, tries, most)
+}
+
+// spread reports whether the tries of a task outlast most bursts of losses.
+func (t *task) spread() bool { return t.last-t.first >= spread }
 
 // dull reports whether about the first try of a task far fewer packets were
 // answered than before.
