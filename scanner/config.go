@@ -22,9 +22,12 @@ type Config struct {
 	Depth Assurance // how far to prove; AssurancePortOpen holds no conversation. Default AssuranceIdentity
 	Site  string    // site code, for the probes that can compare it
 
-	Rate     float64       // packets a second; 0: as fast as the Sweeper takes them
-	Timeout  time.Duration // how long an answer is waited for at the most, where the network does not show that less is enough. Default 1 s
-	Rounds   int           // packets to a silent path at the most. Default 6
+	Rate    float64       // packets a second; 0: as fast as the Sweeper takes them
+	Timeout time.Duration // how long an answer is waited for at the most, where the network does not show that less is enough. Default 1 s
+	Rounds  int           // packets to a silent path at the most. Default 6
+	// Extra is how many packets more than Rounds a silent path may get whose host is
+	// alive, where the losses of the run leave too great a doubt.
+	Extra    int
 	Talk     time.Duration // how long one conversation may last. Default 8 s
 	Window   int           // hosts in flight, four times as many where packets are lost. Default 16384
 	Talks    int           // conversations at once. Default 64 for each CPU

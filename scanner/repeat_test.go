@@ -69,3 +69,33 @@ func TestRepetitionIsNoSample(t *testing.T) {
 		t.Error("where a second is not unusual")
 	}
 }
+
+// A path whose host is alive gets one try more than the rounds where they leave a
+// doubt, if that is allowed; nothing else does.
+func TestOneTryMore(t *testing.T) {
+	for _, extra := range []int{0, 1} {
+		f := newFakeNet(lossy(1, 0.05))
+		cfg := f.config()
+		cfg.Rate, cfg.Traces, cfg.Rounds, cfg.Extra = 5000, -1, 4, extra
+		hosts, last, _ := collect(t, cfg, fleet(2000, rowICMP, rowSMB, rowEPM, rowRemote))
+		if last.Stats.Silent < 600 {
+			t.Fatalf("%+v", last.Stats)
+		}
+		for _, h := range hosts {
+			alive, tries := false, 0
+			for _, o := range h.Observations {
+				alive = alive || o.Outcome == Answered
+				if o.Outcome == Silent {
+					tries = max(tries, o.Tries)
+				}
+			}
+			want := cfg.Rounds
+			if alive {
+				want += extra
+			}
+			if tries != 0 && tries != want {
+				t.Fatalf("%d more: %s, alive %v, was asked %d times", extra, h.Addr, alive, tries)
+			}
+		}
+	}
+}

@@ -11,9 +11,6 @@ const (
 	// limit, and Linux sends one a second to a destination after the first six.
 	rejectBurst = 6
 	rejectGap   = 1100 * time.Millisecond
-	// slower is what is waited longer before each of the late tries, where the way
-	// is so slow that they have no such distance.
-	slower = 20 * time.Millisecond
 	// hindsightRoom is for the word of the sweeper to arrive.
 	hindsightRoom = 50 * time.Millisecond
 )
@@ -158,7 +155,11 @@ func (e *engine) hindsight(t *task) time.Duration {
 // tries follow each other; those after them, where there were losses, are
 // spread in time.
 func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
-	most := min(e.cfg.Rounds+min(void, e.cfg.Rounds), manyTries)
+	most := e.cfg.Rounds + min(void, e.cfg.Rounds)
+	if _, alive := reference(t.host); alive && falselySilent(e.stats, e.cfg.Rounds) > maxDoubt {
+		most += e.cfg.Extra
+	}
+	most = min(most, manyTries)
 	tries := int(t.tries)
 	n := t.host.net
 	slow := (e.rationed(t) || n.thin(e.now)) && tries >= minTries
@@ -185,7 +186,7 @@ func (e *engine) oneMore(t *task, void int) (at time.Duration, more bool) {
 		last++
 	}
 	at = t.first + spread*time.Duration(tries+1-minTries)/time.Duration(last-minTries)
-	return max(at, e.now+time.Duration(min(tries-minTries, minTries))*slower), true
+	return max(at, e.now), true
 }
 
 // doubts reports whether the silence of so many tries in a subnet is not enough.

@@ -334,7 +334,7 @@ func (c *checkRun) config(engine *engine) scanner.Config {
 	return scanner.Config{
 		Sweeper: engine, Dialer: engine, Source: engine.source, Hindsight: engine.hindsight, Probes: conversations(c.farEnd.probes(), c.plan.Rows),
 		Resolver: c.names, Network: c.plan.Family.Network(), Recycle: true,
-		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds,
+		Depth: c.pace.depth, Site: c.plan.Site, Rate: float64(c.pace.rate), Timeout: c.timeout, Rounds: c.rounds, Extra: c.extraTry(),
 	}
 }
 

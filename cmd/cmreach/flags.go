@@ -102,6 +102,7 @@ type selection struct {
 	rate       string
 	timeout    time.Duration
 	rounds     int
+	bounded    bool // somebody asked for these rounds
 	depth      string
 	engine     string
 	shard      string
@@ -129,7 +130,7 @@ func (s *selection) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&s.when, "when", nil, "what the site is like: `SETTING=VALUE`, such as communication=https")
 	fs.StringVar(&s.rate, "rate", "1000", "packets a second (`PPS`), or max")
 	fs.DurationVar(&s.timeout, "timeout", time.Second, "how long (`TIME`) one packet's answer is waited for")
-	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most")
+	fs.IntVar(&s.rounds, "rounds", 6, "`N` packets to a silent path at the most; where it is not given, one more if the host is alive and the losses leave a doubt")
 	fs.StringVar(&s.engine, "engine", engineAuto, "`ENGINE` that sends: raw (Linux, CAP_NET_RAW), connect, or auto")
 	fs.StringVar(&s.siteCode, "site-code", "", "the site's `CODE`, such as PS1")
 	fs.StringArrayVar(&s.dns, "dns", nil, "name `SERVER[:PORT]` to ask in place of this machine's; may be repeated")
@@ -192,6 +193,15 @@ func (s *selection) read() (pace, error) {
 	return out, errors.Join(errs...)
 }
 
+// extraTry is how many packets more than the rounds a path may get: one, where
+// nobody asked for less.
+func (s *selection) extraTry() int {
+	if s.bounded || s.given != nil && s.given("rounds") {
+		return 0
+	}
+	return 1
+}
+
 // adopt takes what a site file says where no flag says it.
 func (s *selection) adopt(site *profiles.Site) {
 	said := func(flag string) bool { return s.given != nil && s.given(flag) }
@@ -203,7 +213,7 @@ func (s *selection) adopt(site *profiles.Site) {
 		s.timeout = l.Timeout
 	}
 	if l.Rounds != 0 && !said("rounds") {
-		s.rounds = l.Rounds
+		s.rounds, s.bounded = l.Rounds, true
 	}
 	if l.MaxTargets != 0 && !said("max-targets") {
 		s.maxTargets = l.MaxTargets

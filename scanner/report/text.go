@@ -331,13 +331,14 @@ func (t *text) confidence() []string {
 }
 
 // moreRounds is how many rounds would have made the silence sure: each is as good
-// as the share of the packets that it loses is small. 0: it is sure, or the record
-// does not tell.
+// as the share of the packets that it loses is small. Paths may have got one more
+// than the rounds of the run, see [scanner.Config.Extra]. 0: it is sure, or the
+// record does not tell.
 func moreRounds(rounds int, e record.End) int {
 	if e.Doubt < 0.01 || rounds == 0 || e.Loss <= 0 || e.Loss >= 0.5 {
 		return 0
 	}
-	return rounds + int(math.Ceil(math.Log(e.Doubt/0.01)/-math.Log(e.Loss)))
+	return rounds + 1 + int(math.Ceil(math.Log(e.Doubt/0.01)/-math.Log(e.Loss)))
 }
 
 // expected writes an expected number: 0 where it is not worth a thought.
