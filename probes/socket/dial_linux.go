@@ -14,7 +14,7 @@ import (
 
 // firstResend is when the kernel sends the SYN again (RFC 6298 2.1), less a little.
 // Before that it gives no attempt up.
-const firstResend = 900 * time.Millisecond
+const firstResend = synTimeout - 100*time.Millisecond
 
 // DialTCP connects by an own socket, so that the reply can name who rejected
 // it; see [scanner.Dialer].

@@ -73,7 +73,7 @@ func (t *text) briefly(before *Run) {
 	}
 	again := 0
 	for i, c := range sentences(t.r.Causes) {
-		if slices.ContainsFunc(known, func(have cause.Cause) bool { return said(have) == said(c) }) {
+		if slices.ContainsFunc(known, func(have cause.Cause) bool { return have.Sentence() == c.Sentence() }) {
 			again++
 			continue
 		}
@@ -86,7 +86,7 @@ func (t *text) briefly(before *Run) {
 		if len(c.Requirements) > 2 {
 			rows = fmt.Sprintf("%d rows", len(c.Requirements))
 		}
-		t.out.colored(col, 2, 2+len(mark), fmt.Sprintf("%s%s (%s)", mark, said(c), rows))
+		t.out.colored(col, 2, 2+len(mark), fmt.Sprintf("%s%s (%s)", mark, c.Sentence(), rows))
 		if !t.r.merged() && len(c.Advice) > 0 {
 			t.out.labelled(2+len(mark), "do: ", c.Advice[0])
 		}
@@ -101,7 +101,7 @@ func (t *text) briefly(before *Run) {
 func sentences(causes []cause.Cause) []cause.Cause {
 	var list []cause.Cause
 	for _, c := range causes {
-		i := slices.IndexFunc(list, func(have cause.Cause) bool { return said(have) == said(c) })
+		i := slices.IndexFunc(list, func(have cause.Cause) bool { return have.Sentence() == c.Sentence() })
 		switch {
 		case c.State == verdict.Untested:
 		case i < 0:
@@ -113,9 +113,6 @@ func sentences(causes []cause.Cause) []cause.Cause {
 	}
 	return list
 }
-
-// said is the sentence of a cause, without the number of its paths.
-func said(c cause.Cause) string { return c.Sentence() }
 
 // elsewhere says what the run leaves to others: to another vantage, to another
 // path of the same group, and to people.

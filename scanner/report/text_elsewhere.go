@@ -61,7 +61,7 @@ func (t *text) vantages() []vantage {
 		if seen := c.Seen(); seen != verdict.StateUnknown && seen != verdict.Open {
 			v.wrong += c.Paths
 		}
-		for _, p := range t.profilesOf(c) {
+		for _, p := range c.Profiles() {
 			if !slices.Contains(v.profiles, p) {
 				v.profiles = append(v.profiles, p)
 			}

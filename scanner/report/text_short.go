@@ -256,7 +256,7 @@ func (t *text) inShort(c *cause.Cause) string {
 	if c.State == verdict.Untested {
 		return t.untestedInShort(c)
 	}
-	s := strings.Replace(said(*c), " (administratively prohibited)", "", 1)
+	s := strings.Replace(c.Sentence(), " (administratively prohibited)", "", 1)
 	s = strings.Replace(s, ", the last hop before the hosts", "", 1)
 	const mark = 6 // columns before it
 	add := func(more string) {
@@ -276,7 +276,7 @@ func (t *text) inShort(c *cause.Cause) string {
 			add(" of " + middle(clean(c.Boundaries[0].Name), 24))
 		}
 	}
-	if list := t.profilesOf(c); len(t.r.Header.Profiles) > 1 && len(list) > 0 {
+	if list := c.Profiles(); len(t.r.Header.Profiles) > 1 && len(list) > 0 {
 		add(" (" + words(list) + ")")
 	}
 	return s
@@ -285,7 +285,7 @@ func (t *text) inShort(c *cause.Cause) string {
 // untestedInShort says where the paths start, and what was seen of the service.
 func (t *text) untestedInShort(c *cause.Cause) string {
 	if c.ByHand() {
-		return said(*c)
+		return c.Sentence()
 	}
 	s := fmt.Sprintf("%s: to be tested from the %s", words(c.Requirements), t.startOf(c))
 	switch seen := c.Seen(); seen {
@@ -324,6 +324,3 @@ func (t *text) kind(c *cause.Cause) string {
 		return "host"
 	}
 }
-
-// profilesOf are the profiles of the rows of a cause.
-func (t *text) profilesOf(c *cause.Cause) []string { return c.Profiles() }
