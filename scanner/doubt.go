@@ -156,7 +156,7 @@ func (u *unlikeness) weight(p float64) float64 {
 func (e *engine) judge(h *hostRun) {
 	answered := 0
 	for _, t := range h.tasks {
-		if t.seen.outcome == Answered || t.seen.outcome == Refused {
+		if t.seen.outcome.asHost() {
 			answered++
 		}
 	}

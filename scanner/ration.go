@@ -167,7 +167,7 @@ func (l *rations) by(to netip.Addr, s suspect, loss float64) netip.Addr {
 func (e *engine) rationed(t *task) bool {
 	alive, rejected := false, false
 	for _, other := range t.host.tasks {
-		alive = alive || other.done && (other.seen.outcome == Answered || other.seen.outcome == Refused)
+		alive = alive || other.done && other.seen.outcome.asHost()
 		rejected = rejected || other.done && other.seen.outcome == Rejected
 	}
 	if rejected {

@@ -135,7 +135,7 @@ func (e *engine) answered(sl *slot, r *Reply) {
 	switch {
 	case r.Outcome == Rejected:
 		e.rejected(sl, r)
-	case t.trace == nil && !t.again && (r.Outcome == Answered || r.Outcome == Refused):
+	case t.trace == nil && !t.again && r.Outcome.asHost():
 		e.proved(sl, ago, s.took)
 	}
 	if t.proto == UDP && r.Outcome == Answered && t.trace == nil {

@@ -46,7 +46,7 @@ func (e *engine) hopAgain(t *task) bool {
 		return o.HopLimit == t.hop && o.Outcome == Expired
 	})
 	answers := slices.ContainsFunc(h.tasks, func(o *task) bool {
-		return o.proto == t.proto && o.port == t.port && (o.seen.outcome == Answered || o.seen.outcome == Refused)
+		return o.proto == t.proto && o.port == t.port && o.seen.outcome.asHost()
 	})
 	if e.losses > 0 {
 		return t.tries == 1 || expired || answers

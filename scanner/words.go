@@ -175,6 +175,9 @@ var outcomeWords = []string{
 
 func (o Outcome) String() string { return word(outcomeWords, o) }
 
+// asHost reports whether an answer to a packet came in the name of the host.
+func (o Outcome) asHost() bool { return o == Answered || o == Refused }
+
 // MarshalText writes the outcome's word.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
